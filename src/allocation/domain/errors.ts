@@ -1,0 +1,86 @@
+import { DomainError } from '../../kernel/domain-error';
+import type { FailedLine } from '../contract/commands';
+import type { LineId, LineState } from '../contract/order-lines';
+
+/** No batch of this SKU was ever taken into account. */
+export class UnknownSku extends DomainError {
+  constructor(sku: string) {
+    super('unknown-sku', 'not-found', `Invalid sku ${sku}`, { sku });
+  }
+}
+
+export class UnknownBatch extends DomainError {
+  constructor(ref: string) {
+    super('unknown-batch', 'not-found', `There is no batch ${ref}.`, { ref });
+  }
+}
+
+export class UnknownLine extends DomainError {
+  constructor({ orderId, lineId, sku }: LineId) {
+    super('unknown-line', 'not-found', `Order ${orderId} has no line ${lineId} of ${sku}.`, { orderId, lineId, sku });
+  }
+}
+
+/** A reference names one batch for ever; it cannot be created again with other content. */
+export class BatchExists extends DomainError {
+  constructor(ref: string) {
+    super('batch-exists', 'conflict', `Batch ${ref} exists with other content.`, { ref });
+  }
+}
+
+export class BatchIsCancelled extends DomainError {
+  constructor(ref: string) {
+    super('batch-cancelled', 'conflict', `Batch ${ref} was cancelled and can no longer be changed.`, { ref });
+  }
+}
+
+/** The line is promised or waits with another quantity; amending it is what changes that. */
+export class LineAlreadyAllocated extends DomainError {
+  constructor({ orderId, lineId, sku, qty, status, batchRef }: LineState) {
+    super(
+      'line-already-allocated',
+      'conflict',
+      `Line ${lineId} of order ${orderId} is already ${status} with ${qty} of ${sku}; amend it to change the quantity.`,
+      { orderId, lineId, sku, qty, status, batchRef },
+    );
+  }
+}
+
+/** An amended line fits nowhere: what stood before stands. */
+export class AmendmentOutOfStock extends DomainError {
+  constructor({ orderId, lineId, sku, qty, status }: LineState, wanted: number) {
+    super(
+      'out-of-stock',
+      'conflict',
+      `Out of stock for ${sku}: line ${lineId} of order ${orderId} stays ${status} with ${qty}, ${wanted} cannot be had.`,
+      { orderId, lineId, sku, qty, wanted, status },
+    );
+  }
+}
+
+/** At least one line of an all-or-nothing order failed, so none was promised. */
+export class OrderNotPromised extends DomainError {
+  constructor(orderId: string, lines: readonly FailedLine[]) {
+    super(
+      'order-not-promised',
+      'conflict',
+      `Nothing of order ${orderId} was promised: ${lines.length} of its lines failed.`,
+      {
+        orderId,
+        lines,
+      },
+    );
+  }
+}
+
+/** A change would move more lines than one transaction should; the operator makes it in smaller steps. */
+export class TooManyLines extends DomainError {
+  constructor(sku: string, limit: number) {
+    super(
+      'too-many-lines',
+      'conflict',
+      `The change would move more than ${limit} order lines of ${sku} at once. Make it in smaller steps.`,
+      { sku, limit },
+    );
+  }
+}

@@ -1,0 +1,6 @@
+import { UnitOfWork } from '../../kernel/unit-of-work';
+import type { ProductNeeds } from './product-needs';
+import type { ProductRepository } from './product-repository';
+
+/** The unit of work over products: what allocation's handlers ask for. */
+export abstract class ProductUnitOfWork extends UnitOfWork<ProductNeeds, ProductRepository> {}

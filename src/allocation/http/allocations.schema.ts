@@ -1,0 +1,18 @@
+import { z } from 'zod';
+import { Id } from '../../platform/http/fields';
+import { Priority, requestedLine, WhenOutOfStock } from './line.schema';
+
+export const AllocationRequest = z
+  .strictObject({
+    orderId: Id,
+    ...requestedLine,
+    whenOutOfStock: WhenOutOfStock.optional(),
+    priority: Priority.optional(),
+  })
+  .meta({
+    id: 'AllocationRequest',
+    description: 'An order line that is to be promised.',
+    examples: [{ orderId: 'order-1001', sku: 'SMALL-TABLE', qty: 10 }],
+  });
+
+export type AllocationRequest = z.output<typeof AllocationRequest>;

@@ -1,0 +1,74 @@
+import { Body, Controller, Get, Header, HttpCode, Param, Post, Res } from '@nestjs/common';
+import { CommandBus, QueryBus } from '@nestjs/cqrs';
+import { RouteConfig } from '@nestjs/platform-fastify';
+import { ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { Endpoint, json, text } from '../../platform/http/endpoint';
+import { Id } from '../../platform/http/fields';
+import { Allocate, CreateBatch } from '../contract/commands';
+import type { LineState } from '../contract/order-lines';
+import { GetOrder } from '../contract/queries';
+import { BookAllocations, BookBatch, BookError, BookLine } from './book.schema';
+
+const invalid = json('Whatever is wrong with the request.', BookError, { message: 'Invalid sku SMALL-TABEL' });
+const unavailable = json('Nothing was changed, or that is not known; send it again.', BookError, {
+  message: 'The service has more work waiting than it can take. Nothing was changed; try again.',
+});
+
+/** The three routes of the book *Architecture Patterns with Python*, as its clients and its tests know them. */
+@ApiTags('Book contract')
+@Controller()
+export class BookController {
+  constructor(
+    private readonly commands: CommandBus,
+    private readonly queries: QueryBus,
+  ) {}
+
+  @Post('add_batch')
+  @RouteConfig({ errors: 'message' })
+  @Header('content-type', 'text/plain; charset=utf-8')
+  @Endpoint('bookAddBatch', {
+    summary: 'Take a batch into account',
+    answers: { 201: text('Done, now or before.', 'OK'), 400: invalid, 503: unavailable },
+  })
+  async addBatch(@Body({ schema: BookBatch }) { ref, sku, qty, eta }: BookBatch): Promise<string> {
+    await this.commands.execute(new CreateBatch(ref, sku, qty, eta ?? null));
+    return 'OK';
+  }
+
+  @Post('allocate')
+  @HttpCode(202)
+  @RouteConfig({ errors: 'message' })
+  @Header('content-type', 'text/plain; charset=utf-8')
+  @Endpoint('bookAllocate', {
+    summary: 'Promise an order line',
+    description: 'Also answered with OK when the line is out of stock; that is told by mail.',
+    answers: { 202: text('Done.', 'OK'), 400: invalid, 503: unavailable },
+  })
+  async allocate(@Body({ schema: BookLine }) { orderid, sku, qty }: BookLine): Promise<string> {
+    await this.commands.execute(new Allocate({ orderId: orderid, lineId: '1', sku, qty }));
+    return 'OK';
+  }
+
+  @Get('allocations/:orderid')
+  @RouteConfig({ errors: 'message' })
+  @Endpoint('bookGetAllocations', {
+    summary: 'Read the promised lines of an order',
+    description: 'True immediately after the POST.',
+    answers: {
+      200: json('The promised lines.', BookAllocations, [{ sku: 'SMALL-TABLE', batchref: 'batch-001' }]),
+      400: invalid,
+      404: text('None is promised.', 'not found'),
+    },
+  })
+  async allocations(
+    @Param('orderid', { schema: Id }) orderid: string,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<BookAllocations | string> {
+    const lines = await this.queries.execute<GetOrder, LineState[]>(new GetOrder(orderid));
+    const promised = lines.flatMap(({ sku, batchRef }) => (batchRef === null ? [] : [{ sku, batchref: batchRef }]));
+    if (promised.length > 0) return promised;
+    reply.status(404).type('text/plain; charset=utf-8');
+    return 'not found';
+  }
+}

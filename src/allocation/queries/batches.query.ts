@@ -1,0 +1,51 @@
+import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
+import { Database } from '../../platform/database/database';
+import type { BatchState } from '../contract/commands';
+import { type BatchPage, GetBatch, ListBatches } from '../contract/queries';
+
+const columns = `
+  b.ref, b.sku, b.purchased, b.promised, CASE WHEN b.cancelled THEN 0 ELSE b.purchased - b.promised END AS available,
+  b.eta::text AS eta, b.cancelled`;
+
+const batchByRef = {
+  name: 'batch-by-ref',
+  text: `SELECT ${columns} FROM allocation.batch_ref JOIN allocation.batch AS b USING (sku, ref) WHERE ref = $1`,
+};
+
+const batchesAfter = {
+  name: 'batches-after',
+  text: `
+    SELECT ${columns} FROM allocation.batch AS b
+    WHERE (b.sku, b.ref) > ($1, $2) ORDER BY b.sku, b.ref LIMIT $3`,
+};
+
+const batchesOfSkuAfter = {
+  name: 'batches-of-sku-after',
+  text: `SELECT ${columns} FROM allocation.batch AS b WHERE b.sku = $1 AND b.ref > $2 ORDER BY b.ref LIMIT $3`,
+};
+
+@QueryHandler(GetBatch)
+export class GetBatchHandler implements IQueryHandler<GetBatch> {
+  constructor(private readonly database: Database) {}
+
+  async execute({ ref }: GetBatch): Promise<BatchState | null> {
+    const [batch] = await this.database.query<BatchState>(batchByRef, [ref]);
+    return batch ?? null;
+  }
+}
+
+@QueryHandler(ListBatches)
+export class ListBatchesHandler implements IQueryHandler<ListBatches> {
+  constructor(private readonly database: Database) {}
+
+  async execute({ limit, sku, after }: ListBatches): Promise<BatchPage> {
+    const start = after ?? { sku: sku ?? '', ref: '' };
+    const batches =
+      sku === undefined
+        ? await this.database.query<BatchState>(batchesAfter, [start.sku, start.ref, limit + 1])
+        : await this.database.query<BatchState>(batchesOfSkuAfter, [sku, start.ref, limit + 1]);
+    const page = batches.slice(0, limit);
+    const last = page.at(-1);
+    return { batches: page, next: batches.length > limit && last ? { sku: last.sku, ref: last.ref } : null };
+  }
+}

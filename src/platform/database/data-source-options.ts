@@ -1,0 +1,33 @@
+import type { PostgresDataSourceOptions } from 'typeorm/driver/postgres/PostgresDataSourceOptions';
+
+/** How long anything about the database may take, in milliseconds. Nothing waits for ever. */
+export const databaseTimeouts = {
+  connect: 5_000,
+  /** The server gives a statement up. Above it lies only the largest change of one SKU (100,000 lines). */
+  statement: 30_000,
+  /** The client gives up on a server that does not answer; its connection is destroyed. */
+  answer: 35_000,
+  /** A transaction whose client is gone, or sleeps, gives its locks back. */
+  idleInTransaction: 30_000,
+};
+
+/** @param poolSize connections at most */
+export function dataSourceOptions(url: string, poolSize = 10): PostgresDataSourceOptions {
+  return {
+    type: 'postgres',
+    url,
+    poolSize,
+    connectTimeoutMS: databaseTimeouts.connect,
+    applicationName: 'batchwise',
+    installExtensions: false,
+    // Errors of idle connections: the pool drops them by itself, and the next statement opens another one.
+    poolErrorHandler: () => undefined,
+    extra: {
+      pipeline: true,
+      keepAlive: true,
+      query_timeout: databaseTimeouts.answer,
+      statement_timeout: databaseTimeouts.statement,
+      idle_in_transaction_session_timeout: databaseTimeouts.idleInTransaction,
+    },
+  };
+}

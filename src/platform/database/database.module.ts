@@ -1,0 +1,26 @@
+import { type DynamicModule, Global, Module } from '@nestjs/common';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { Database } from './database';
+import { dataSourceOptions } from './data-source-options';
+
+/** The connection pool, for everyone. Modules register their entities with `TypeOrmModule.forFeature`. */
+@Global()
+@Module({})
+export class DatabaseModule {
+  static forRoot({ databaseUrl }: { readonly databaseUrl: string }): DynamicModule {
+    return {
+      module: DatabaseModule,
+      imports: [
+        TypeOrmModule.forRoot({
+          ...dataSourceOptions(databaseUrl),
+          autoLoadEntities: true,
+          retryAttempts: 0,
+          migrationsRun: false,
+          synchronize: false,
+        }),
+      ],
+      providers: [Database],
+      exports: [Database],
+    };
+  }
+}

@@ -1,0 +1,72 @@
+import 'reflect-metadata';
+import type { Type } from '@nestjs/common';
+import { DataSource, type MigrationInterface } from 'typeorm';
+import { dataSourceOptions } from './data-source-options';
+
+type MigrationClass = new () => MigrationInterface;
+
+const key = 'batchwise:migrations';
+
+/** Names a module's migrations, oldest first. A TypeORM migration's class name ends in the time of its making. */
+export const Migrations =
+  (...migrations: MigrationClass[]): ClassDecorator =>
+  (module) =>
+    Reflect.defineMetadata(key, migrations, module);
+
+const migrationsOf = (modules: readonly Type[]): MigrationClass[] =>
+  modules.flatMap((module) => (Reflect.getMetadata(key, module) as MigrationClass[] | undefined) ?? []);
+
+/** The database is not in the state that this version of the modules was written for. */
+export class SchemaMismatch extends Error {}
+
+async function withDataSource<T>(url: string, modules: readonly Type[], use: (source: DataSource) => Promise<T>) {
+  const source = new DataSource({
+    ...dataSourceOptions(url),
+    migrations: migrationsOf(modules),
+    migrationsTableName: 'schema_migration',
+  });
+  await source.initialize();
+  try {
+    return await use(source);
+  } finally {
+    await source.destroy();
+  }
+}
+
+/**
+ * Brings a database to the schema of the modules, in one transaction; one process at a time, whoever comes second finds
+ * nothing left to do.
+ * @returns the names of the migrations that ran
+ */
+export async function migrate(url: string, modules: readonly Type[]): Promise<string[]> {
+  return withDataSource(url, modules, async (source) => {
+    const lock = source.createQueryRunner();
+    try {
+      await lock.query(`SELECT pg_advisory_lock(hashtext('batchwise:migrate'))`);
+      return (await source.runMigrations({ transaction: 'all' })).map((migration) => migration.name);
+    } finally {
+      await lock.query(`SELECT pg_advisory_unlock(hashtext('batchwise:migrate'))`).catch(() => undefined);
+      await lock.release();
+    }
+  });
+}
+
+/** @throws SchemaMismatch if a migration is missing in the database, or the database has one that is not known here */
+export async function requireCurrentSchema(url: string, modules: readonly Type[]): Promise<void> {
+  await withDataSource(url, modules, async (source) => {
+    const known = new Set(migrationsOf(modules).map((migration) => migration.name));
+    const [{ exists }] = await source.query<[{ exists: boolean }]>(
+      `SELECT to_regclass('schema_migration') IS NOT NULL AS exists`,
+    );
+    const rows = exists ? await source.query<{ name: string }[]>('SELECT name FROM schema_migration') : [];
+    const applied = new Set(rows.map((row) => row.name));
+    const missing = [...known].filter((name) => !applied.has(name));
+    const foreign = [...applied].filter((name) => !known.has(name));
+    if (missing.length > 0) {
+      throw new SchemaMismatch(`the database lacks ${missing.join(', ')}: set MIGRATE_ON_START=true to migrate it`);
+    }
+    if (foreign.length > 0) {
+      throw new SchemaMismatch(`the database is of another version of Batchwise: it has ${foreign.join(', ')}`);
+    }
+  });
+}

@@ -1,0 +1,73 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { z } from 'zod';
+
+interface Package {
+  readonly version: string;
+  readonly license: string;
+}
+
+const { version, license } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as Package;
+
+const description = `Promises order lines to batches of stock - in the warehouse, or on a ship with an ETA - and never
+promises the same unit twice.
+
+Errors are RFC 9457 problems whose \`code\` is stable. Sending the same request again is safe: it takes effect once and gets
+the same answer. Of a JSON key that occurs twice the last value counts. Every answer carries \`X-Request-Id\` and
+\`X-Correlation-Id\`; an id of your own that is sent along under the same name is taken over.`;
+
+/** The OpenAPI document of everything that `app` serves. */
+export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const config = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
+    .setTitle('Batchwise')
+    .setDescription(description)
+    .setVersion(version)
+    .setLicense(license, '')
+    .addServer('/', 'This service')
+    .addTag('Batches', 'What stock there is, and when it arrives.')
+    .addTag('Allocations', 'Promising single order lines.')
+    .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
+    .addTag('Book contract', 'The routes of the book Architecture Patterns with Python, exactly as its clients know them.')
+    .addTag('Operations', 'Health and metrics.')
+    .build();
+  config.info.license = { name: license, identifier: license } as never;
+  const document = SwaggerModule.createDocument(app, config, { standardSchemaConverter: toOpenApi });
+  const { schemas } = z.toJSONSchema(z.globalRegistry, { io: 'input', uri: reference });
+  document.components = { ...document.components, schemas: sorted(schemas) as never };
+  return document;
+}
+
+/** Serves the explorer under `/docs` and the document under `/docs/openapi.json`. */
+export function serveDocs(app: INestApplication): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    jsonDocumentUrl: 'docs/openapi.json',
+    raw: ['json'],
+    customSiteTitle: 'Batchwise',
+    swaggerOptions: { displayRequestDuration: true, defaultModelsExpandDepth: 0 },
+  });
+}
+
+const reference = (id: string): string => `#/components/schemas/${id}`;
+
+/** A schema with an id is named in the document's components; any other is written where it is used. */
+function toOpenApi(schema: unknown): { schema: object } | undefined {
+  if (!(schema instanceof z.core.$ZodType)) return undefined;
+  const id = z.globalRegistry.get(schema)?.id;
+  if (id !== undefined) return { schema: { $ref: reference(id) } };
+  const { $schema, $defs, ...inline } = z.toJSONSchema(schema, { io: 'input' });
+  return { schema: inline };
+}
+
+/** By name, without what only a document of its own would need. */
+const sorted = (schemas: Record<string, object>): Record<string, object> =>
+  Object.fromEntries(
+    Object.entries(schemas)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, schema]) => {
+        const { $schema, $id, id, ...component } = schema as Record<string, unknown>;
+        return [name, component];
+      }),
+  );

@@ -1,0 +1,94 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { z } from 'zod';
+import { Problem, problem } from './problem';
+
+/** An answer that an operation gives, for its documentation. */
+export interface Answer {
+  readonly description: string;
+  readonly content: Readonly<Record<string, object>>;
+  readonly headers?: Readonly<Record<string, object>>;
+}
+
+/** A problem that an operation answers with, and what it looks like. */
+export type ProblemExample = ReturnType<typeof problem>;
+
+interface Operation {
+  readonly summary: string;
+  readonly description?: string;
+  /** By status. */
+  readonly answers: Readonly<Record<number, Answer>>;
+  readonly problems?: readonly ProblemExample[];
+}
+
+const reference = (schema: z.ZodType): object => ({ $ref: `#/components/schemas/${z.globalRegistry.get(schema)?.id}` });
+
+/** A JSON answer. Its schema must have an id: `.meta({ id })`. */
+export const json = <T>(description: string, schema: z.ZodType<T>, example: T, headers?: Answer['headers']): Answer => ({
+  description,
+  content: { 'application/json': { schema: reference(schema), example } },
+  ...(headers && { headers }),
+});
+
+/** A plain text answer. */
+export const text = (description: string, example: string): Answer => ({
+  description,
+  content: { 'text/plain': { schema: { type: 'string' }, example } },
+});
+
+/** The header that says where the thing is that was made. */
+export const locationHeader = {
+  location: { description: 'Where it is found from now on.', schema: { type: 'string', format: 'uri-reference' } },
+};
+
+/** Documents an operation: what it is called, what it is for, and everything that it answers. */
+export function Endpoint(operationId: string, { summary, description, answers, problems = [] }: Operation): MethodDecorator {
+  const failures: readonly ProblemExample[] = [...problems, internal];
+  return applyDecorators(
+    ApiOperation({ operationId, summary, ...(description !== undefined && { description }) }),
+    ...Object.entries(answers).map(([status, answer]) => ApiResponse({ status: Number(status), ...(answer as object) })),
+    ...[...new Set(failures.map(({ status }) => status))].map((status) =>
+      ApiResponse({ status, ...(failure(failures.filter((problem) => problem.status === status)) as object) }),
+    ),
+  );
+}
+
+function failure(examples: readonly ProblemExample[]): Answer {
+  return {
+    description: examples.map(({ code }) => `\`${code}\``).join(', '),
+    content: {
+      'application/problem+json': {
+        schema: reference(Problem),
+        examples: Object.fromEntries(
+          examples.map((example) => [
+            example.code,
+            { summary: example.title, value: { ...example, instance: 'urn:batchwise:request:0199f4b2-6e1c-7d3a-9c55-3f0a8b1e2d47' } },
+          ]),
+        ),
+      },
+    },
+    ...(examples.some(({ status }) => status === 503) && {
+      headers: { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } } },
+    }),
+  };
+}
+
+const internal = problem(500, 'internal', 'The service failed; the log of the service tells more by the request id.');
+
+export const invalidRequest = problem(400, 'invalid-request', 'qty: Too small: expected number to be >=1', {
+  errors: [{ path: 'qty', message: 'Too small: expected number to be >=1' }],
+});
+
+/** What every operation that reads a JSON body may answer. */
+export const badBody = [
+  invalidRequest,
+  problem(400, 'malformed-json', 'The body is empty.'),
+  problem(413, 'body-too-large', 'The body is larger than this service reads.'),
+  problem(415, 'unsupported-media-type', 'The body must be sent as application/json.'),
+];
+
+/** What every operation that changes something may answer. */
+export const busy = [
+  problem(503, 'overloaded', 'The service has more work waiting than it can take. Nothing was changed; try again.'),
+  problem(503, 'outcome-unknown', 'The request may or may not have taken effect. Send the same request again.'),
+];
