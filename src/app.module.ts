@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CqrsModule } from '@nestjs/cqrs';
 import { AllocationModule } from './allocation/allocation.module';
 import { InventoryModule } from './inventory/inventory.module';
+import { NotificationsModule } from './notifications/notifications.module';
 import type { ConfigWithDatabase } from './platform/config';
 import { DatabaseModule } from './platform/database/database.module';
 import { PlatformModule } from './platform/platform.module';
@@ -14,7 +15,7 @@ const eventPublisher = {
 };
 
 /** Every module, each on top of those before it. A new one is one line more. */
-export const modules = [PlatformModule, AllocationModule, InventoryModule];
+export const modules = [PlatformModule, AllocationModule, InventoryModule, NotificationsModule];
 
 /** The composition root: the one file that names every module. */
 @Module({})

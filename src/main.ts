@@ -3,7 +3,9 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule, modules } from './app.module';
 import { Config, InvalidConfig } from './platform/config';
 import { startEmbeddedPostgres } from './platform/database/embedded-postgres';
-import { migrate, requireCurrentSchema } from './platform/database/migrate';
+import { migrate, requireCurrentSchema, SchemaMismatch } from './platform/database/migrate';
+import { requireFitServer, UnfitServer } from './platform/database/require-fit-server';
+import { Relay } from './platform/event-log/relay';
 import { stopGracefully } from './platform/http/graceful-stop';
 import { createHttpApplication } from './platform/http/http-application';
 
@@ -14,12 +16,14 @@ async function start(): Promise<void> {
   const embedded = config.databaseUrl === undefined ? await startEmbeddedPostgres(config.dataDir) : undefined;
   const databaseUrl = config.databaseUrl ?? embedded!.url();
   try {
+    await requireFitServer(databaseUrl, config);
     if (embedded || config.migrateOnStart) await migrate(databaseUrl, modules);
     else await requireCurrentSchema(databaseUrl, modules);
     const app = await createHttpApplication(AppModule.forRoot(config.withDatabase(databaseUrl)));
-    await app.listen(config.port, config.host);
+    await app.init();
+    const url = await app.getHttpAdapter().getInstance().listen({ host: config.host, port: config.port });
+    app.get(Relay).start();
     stopOnSignal(app, embedded);
-    const url = await app.getUrl();
     process.stdout.write(`Batchwise is ready: ${url} - explorer: ${url}/docs\n`);
   } catch (error) {
     await embedded?.stop();
@@ -47,17 +51,20 @@ function stopOnSignal(app: NestFastifyApplication, embedded: { stop(): Promise<v
   process.on('SIGINT', () => void stop());
 }
 
-/** What an operator can act on is told in one line; anything else is a defect and shows where it came from. */
+/** What an operator can act on is told in one line; a defect shows where it came from. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { code, address, port } = error as NodeJS.ErrnoException & { address?: string; port?: number };
-  if (error instanceof InvalidConfig) return error.message;
-  if (code === 'EADDRINUSE') return `Batchwise cannot listen on ${address}:${port}: the port is in use. Set PORT to another one.`;
-  if (code === 'EACCES' && port !== undefined) return `Batchwise may not listen on ${address}:${port}. Set PORT to another one.`;
-  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'ECONNREFUSED' || code === 'ETIMEDOUT')
-    return `Batchwise cannot start: ${error.message}`;
-  return error.stack ?? error.message;
+  if (oneOf([InvalidConfig, UnfitServer, SchemaMismatch], error)) return error.message;
+  if (oneOf([TypeError, ReferenceError, RangeError, SyntaxError], error)) return error.stack ?? error.message;
+  if (code === 'EADDRINUSE')
+    return `Batchwise cannot listen on ${address}:${port}: the port is in use. Set PORT to another one.`;
+  const reasons = error instanceof AggregateError ? (error.errors as Error[]) : [error];
+  return `Batchwise cannot start: ${reasons.map(({ message }) => message).join('; ')}`;
 }
+
+const oneOf = (kinds: readonly (new (...parts: never[]) => Error)[], error: Error): boolean =>
+  kinds.some((kind) => error instanceof kind);
 
 start().catch((error: unknown) => {
   process.stderr.write(`${explain(error)}\n`);

@@ -15,9 +15,17 @@ const integer = (minimum: number, maximum: number) =>
   z.string().regex(/^\d+$/).transform(Number).pipe(z.int().min(minimum).max(maximum));
 const flag = z.stringbool({ truthy: ['true', '1'], falsy: ['false', '0'] }).default(false);
 const trueOrFalse = 'true or false';
+const mailAddress = z.string().regex(/^[^\s<>()[\],;:"@]+@[\w.-]+$/);
+const oneMailAddress = 'one mail address such as stock@made.com';
 
 const variables = {
-  HOST: { schema: z.string().regex(/^[\w.:-]+$/).default('127.0.0.1'), allowed: 'a host name or an IP address' },
+  HOST: {
+    schema: z
+      .string()
+      .regex(/^[\w.:-]+$/)
+      .default('127.0.0.1'),
+    allowed: 'a host name or an IP address',
+  },
   PORT: { schema: integer(0, 65_535).default(3000), allowed: 'a port from 0 to 65535; 0 picks a free one' },
   DATABASE_URL: {
     schema: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
@@ -26,6 +34,24 @@ const variables = {
   },
   BATCHWISE_DATA_DIR: { schema: z.string().default('.batchwise'), allowed: 'a directory' },
   MIGRATE_ON_START: { schema: flag, allowed: trueOrFalse },
+  SMTP_URL: {
+    schema: z.url({ protocol: /^smtps?$/, hostname: /./ }).optional(),
+    allowed: 'smtp://user:password@host:port or smtps://…, or nothing: then each mail is a line in the log',
+    secret: true,
+  },
+  MAIL_FROM: { schema: mailAddress.default('allocations@example.com'), allowed: oneMailAddress },
+  MAIL_TO: { schema: mailAddress.default('stock@made.com'), allowed: oneMailAddress },
+  MAIL_SUBJECT: {
+    schema: z
+      .string()
+      .regex(/^\P{Cc}{1,200}$/u)
+      .default('allocation service notification'),
+    allowed: 'one line of up to 200 characters; <sku> stands for the SKU',
+  },
+  MAIL_TEXT: {
+    schema: z.string().max(10_000).default('Out of stock for <sku>'),
+    allowed: 'up to 10,000 characters; <sku> stands for the SKU',
+  },
   LOG_LEVEL: { schema: z.enum(logLevels).default('info'), allowed: `one of ${logLevels.join(', ')}` },
   LOG_FORMAT: { schema: z.enum(logFormats).optional(), allowed: `one of ${logFormats.join(', ')}` },
   GROUP_MAX: { schema: integer(1, 10_000).default(512), allowed: 'an integer from 1 to 10000' },
@@ -55,6 +81,13 @@ export class Config {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
   readonly migrateOnStart: boolean;
+  /** Undefined: each mail is a line in the log. */
+  readonly smtpUrl: string | undefined;
+  readonly mailFrom: string;
+  readonly mailTo: string;
+  /** Subject and text of the mail when stock runs out, with `<sku>` where the SKU is to stand. */
+  readonly mailSubject: string;
+  readonly mailText: string;
   readonly logLevel: (typeof logLevels)[number];
   readonly logFormat: (typeof logFormats)[number];
   /** How many commands share a transaction at most; 1 turns grouping off. */
@@ -75,6 +108,11 @@ export class Config {
     this.databaseUrl = values.DATABASE_URL;
     this.dataDir = values.BATCHWISE_DATA_DIR;
     this.migrateOnStart = values.MIGRATE_ON_START;
+    this.smtpUrl = values.SMTP_URL;
+    this.mailFrom = values.MAIL_FROM;
+    this.mailTo = values.MAIL_TO;
+    this.mailSubject = values.MAIL_SUBJECT;
+    this.mailText = values.MAIL_TEXT;
     this.logLevel = values.LOG_LEVEL;
     this.logFormat = values.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json');
     this.groupMax = values.GROUP_MAX;
@@ -97,7 +135,8 @@ export class Config {
       const text = env[name]?.trim() || undefined;
       const result = schema.safeParse(text);
       if (result.success) values[name] = result.data;
-      else problems.push(`${name} is ${variable.secret ? 'something else' : JSON.stringify(text)}; allowed: ${allowed}`);
+      else
+        problems.push(`${name} is ${variable.secret ? 'something else' : JSON.stringify(text)}; allowed: ${allowed}`);
     }
     const { HOST, ALLOW_UNAUTHENTICATED } = values as Partial<Values>;
     if (HOST !== undefined && !isLoopback(HOST) && ALLOW_UNAUTHENTICATED === false)

@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { Config } from './config';
@@ -10,28 +11,39 @@ import { GroupingMetrics } from './metrics/grouping-metrics';
 import { MetricsController } from './metrics/metrics.controller';
 import { Migrations } from './database/migrate';
 import { EventLog1763800000000 } from './migrations/1763800000000-event-log';
+import { Subscribers1763900000000 } from './migrations/1763900000000-subscribers';
+import { LogSignal } from './event-log/log-signal';
+import { Relay } from './event-log/relay';
+import { OneHandlerPerMessage } from './messages/one-handler-per-message';
+import { RelayMetrics } from './metrics/relay-metrics';
+import { ForgetOldUnits } from './unit-of-work/forget-old-units';
 import { UnitOfWorkFactory } from './unit-of-work/unit-of-work-factory';
 
 /** The plumbing that every module may use and that knows none of them. */
 @Module({})
-@Migrations(EventLog1763800000000)
+@Migrations(EventLog1763800000000, Subscribers1763900000000)
 export class PlatformModule {
   static forRoot(config: Config): DynamicModule {
     return {
       module: PlatformModule,
       global: true,
-      imports: [TerminusModule.forRoot({ logger: false })],
+      imports: [DiscoveryModule, TerminusModule.forRoot({ logger: false })],
       controllers: [HealthController, MetricsController],
       providers: [
         { provide: Config, useValue: config },
         { provide: StructuredLogger, useFactory: () => new StructuredLogger(config) },
         { provide: Registry, useFactory: processMetrics },
         CommandMetrics,
+        ForgetOldUnits,
         GroupingMetrics,
+        LogSignal,
+        OneHandlerPerMessage,
+        Relay,
+        RelayMetrics,
         Traffic,
         UnitOfWorkFactory,
       ],
-      exports: [UnitOfWorkFactory, Config, StructuredLogger, Registry, CommandMetrics, Traffic],
+      exports: [CommandMetrics, Config, LogSignal, Registry, Relay, StructuredLogger, Traffic, UnitOfWorkFactory],
     };
   }
 }

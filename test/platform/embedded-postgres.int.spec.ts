@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Client } from 'pg';
-import { binariesOf, startEmbeddedPostgres } from '../../src/platform/database/embedded-postgres';
+import {
+  binariesOf,
+  startEmbeddedPostgres,
+  type EmbeddedPostgres,
+} from '../../src/platform/database/embedded-postgres';
 
 jest.setTimeout(30_000);
 
@@ -42,7 +46,7 @@ class Neighbour {
 
   constructor(dataDir: string, options: { uid?: number; gid?: number; tmp?: string; packageDir?: string } = {}) {
     const { tmp = tmpdir(), packageDir, ...user } = options;
-    const args = JSON.stringify([dataDir, fast, packageDir]);
+    const args = JSON.stringify([dataDir, fast, packageDir ?? binariesOf('embedded-postgres')]);
     const env = { PATH: process.env.PATH, TMPDIR: tmp };
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
     this.process = spawn(process.execPath, ['-e', program, built, args], { ...user, cwd: '/', env, stdio: [...stdio] });
@@ -69,6 +73,7 @@ class Neighbour {
 }
 
 let neighbours: Neighbour[] = [];
+let holds: EmbeddedPostgres[] = [];
 let folder: string;
 /** A data directory that most tests share: each finds it stopped, and leaves it so. */
 let shared: string;
@@ -77,16 +82,25 @@ beforeAll(async () => {
   folder = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'batchwise-test-')));
   fs.chmodSync(folder, 0o755);
   shared = join(folder, 'shared');
-  await (await startEmbeddedPostgres(shared, fast)).stop();
+  await (await start()).stop();
 });
 
 afterEach(async () => {
   for (const { process } of neighbours) process.kill('SIGKILL');
   neighbours = [];
+  await Promise.all(holds.map((postgres) => postgres.stop()));
+  holds = [];
   await until(() => commandLines().every((line) => !line.includes(folder)), 'every process to end by itself');
 });
 
 afterAll(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+/** Starts or joins the shared server from this process. */
+async function start(settings: Record<string, string> = fast): Promise<EmbeddedPostgres> {
+  const postgres = await startEmbeddedPostgres(shared, settings);
+  holds.push(postgres);
+  return postgres;
+}
 
 async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   for (const deadline = Date.now() + 10_000; !(await condition()); await pause(20)) {
@@ -105,6 +119,11 @@ function commandLines(): string[] {
     }
   });
   return lines.filter((line) => line.includes(folder));
+}
+
+/** How many processes wait for one of ours to be gone, or leave in its place. */
+function watchdogs(): number {
+  return commandLines().filter((line) => /batchwise-watchdog|function leave/.test(line)).length;
 }
 
 async function listens(port: number): Promise<boolean> {
@@ -134,10 +153,10 @@ const serverPid = (dataDir: string) => Number(fs.readFileSync(lockFile(dataDir),
 
 describe('Embedded PostgreSQL', () => {
   it('gives an empty UTF-8 database on a loopback port, with the settings asked for', async () => {
-    const postgres = await startEmbeddedPostgres(shared, { ...fast, work_mem: '5MB' });
+    const postgres = await start({ ...fast, work_mem: '5MB' });
     const found = await ask(
       postgres.url(),
-      `SELECT current_database() AS database, current_user AS user, datlocprovider || ':' || datlocale AS locale,
+      `SELECT current_database() AS database, current_user AS user, concat(datlocprovider, ':', datlocale) AS locale,
               pg_encoding_to_char(encoding) AS encoding, current_setting('work_mem') AS work_mem,
               current_setting('timezone') AS timezone, current_setting('listen_addresses') AS listens,
               current_setting('unix_socket_directories') AS sockets
@@ -159,17 +178,17 @@ describe('Embedded PostgreSQL', () => {
   });
 
   it('keeps the data from one start to the next', async () => {
-    const first = await startEmbeddedPostgres(shared, fast);
+    const first = await start();
     await ask(first.url(), 'CREATE TABLE kept AS SELECT 42 AS answer');
     await first.stop();
-    const second = await startEmbeddedPostgres(shared, fast);
+    const second = await start();
     expect(await ask(second.url(), 'SELECT answer FROM kept')).toEqual({ answer: 42 });
     await ask(second.url(), 'DROP TABLE kept');
     await second.stop();
   });
 
   it('can be stopped more than once', async () => {
-    const postgres = await startEmbeddedPostgres(shared, fast);
+    const postgres = await start();
     await Promise.all([postgres.stop(), postgres.stop()]);
     await postgres.stop();
     expect(await listens(postgres.port)).toBe(false);
@@ -208,7 +227,7 @@ describe('Embedded PostgreSQL', () => {
 
       const [goes, stays] = first === 'starter' ? [starter, guest] : [guest, starter];
       await goes[how]();
-      await until(() => commandLines().filter((line) => line.includes('read -r left')).length === 1, 'its watchdog');
+      await until(() => watchdogs() === 1, 'its watchdog to end');
       expect(await ask(url, 'SELECT 1 AS alive')).toEqual({ alive: 1 });
 
       await stays[how]();
@@ -223,9 +242,9 @@ describe('Embedded PostgreSQL', () => {
     });
 
     it('serves whoever comes while another one is leaving', async () => {
-      let current = await startEmbeddedPostgres(shared, fast);
+      let current = await start();
       for (let round = 0; round < 10; round++) {
-        const [next] = await Promise.all([startEmbeddedPostgres(shared, fast), current.stop()]);
+        const [next] = await Promise.all([start(), current.stop()]);
         expect(await ask(next.url(), 'SELECT 1 AS alive')).toEqual({ alive: 1 });
         current = next;
       }
@@ -233,12 +252,12 @@ describe('Embedded PostgreSQL', () => {
     });
 
     it('lives on for one whose hold broke and was taken again', async () => {
-      const postgres = await startEmbeddedPostgres(shared, fast);
+      const postgres = await start();
       const neighbour = new Neighbour(shared);
       await neighbour.started();
-      const holds = `FROM pg_stat_activity WHERE application_name LIKE 'batchwise ${process.pid} %'`;
-      const { pid } = await ask(postgres.url(), `SELECT pid, pg_terminate_backend(pid) ${holds}`);
-      const again = `SELECT pid ${holds} AND pid <> ${Number(pid)}`;
+      const mine = `FROM pg_stat_activity WHERE application_name LIKE 'batchwise ${process.pid} %'`;
+      const { pid } = await ask(postgres.url(), `SELECT pid, pg_terminate_backend(pid) ${mine}`);
+      const again = `SELECT pid ${mine} AND pid <> ${Number(pid)}`;
       await until(async () => 'pid' in (await ask(postgres.url(), again)), 'the hold to be taken again');
       await neighbour.leave();
       expect(await ask(postgres.url(), 'SELECT 1 AS alive')).toEqual({ alive: 1 });
@@ -254,7 +273,7 @@ describe('Embedded PostgreSQL', () => {
         await neighbour.started();
         await neighbour.kill();
       }
-      const postgres = await startEmbeddedPostgres(shared, fast);
+      const postgres = await start();
       expect(await ask(postgres.url(), 'SELECT 1 AS alive')).toEqual({ alive: 1 });
       await postgres.stop();
     });
@@ -267,17 +286,17 @@ describe('Embedded PostgreSQL', () => {
     });
 
     it('recovers what was committed when the server was killed', async () => {
-      const before = await startEmbeddedPostgres(shared, fast);
+      const before = await start();
       await ask(before.url(), 'CREATE TABLE IF NOT EXISTS recovered AS SELECT 42 AS answer');
       process.kill(serverPid(shared), 'SIGKILL');
-      const after = await startEmbeddedPostgres(shared, fast);
+      const after = await start();
       expect(await ask(after.url(), 'SELECT answer FROM recovered')).toEqual({ answer: 42 });
       await Promise.all([before.stop(), after.stop()]);
       expect(await listens(after.port)).toBe(false);
     });
 
     it('is not fooled by a stale lock file whose pid belongs to another program now', async () => {
-      const before = await startEmbeddedPostgres(shared, fast);
+      const before = await start();
       const stale = fs.readFileSync(lockFile(shared), 'utf8').split('\n');
       await before.stop();
       const stranger = spawn('/bin/sh', ['-c', 'read -r line'], {
@@ -286,7 +305,7 @@ describe('Embedded PostgreSQL', () => {
       });
       await once(stranger, 'spawn');
       fs.writeFileSync(lockFile(shared), [stranger.pid, ...stale.slice(1)].join('\n'));
-      const after = await startEmbeddedPostgres(shared, fast);
+      const after = await start();
       expect(after.adopted).toBe(false);
       await after.stop();
       expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
@@ -306,7 +325,7 @@ describe('Embedded PostgreSQL', () => {
     });
 
     it('a platform without binaries', () => {
-      expect(() => binariesOf('typescript')).toThrow(/no embedded PostgreSQL for .* DATABASE_URL/);
+      expect(() => binariesOf('no-such-package')).toThrow(/no embedded PostgreSQL for .* DATABASE_URL/);
     });
 
     it('binaries that do not run', async () => {
@@ -321,7 +340,7 @@ describe('Embedded PostgreSQL', () => {
 
     it('settings that PostgreSQL refuses, in the words of the server', async () => {
       const wrong = { ...fast, shared_buffers: 'many' };
-      await expect(startEmbeddedPostgres(shared, wrong)).rejects.toThrow(/did not start.*invalid value for parameter/s);
+      await expect(start(wrong)).rejects.toThrow(/did not start.*invalid value for parameter/s);
     });
   });
 
@@ -331,9 +350,12 @@ describe('Embedded PostgreSQL', () => {
       fs.mkdirSync(home);
       fs.chownSync(home, nobody.uid, nobody.gid);
       const dataDir = join(home, 'data');
-      const [one, other] = [new Neighbour(dataDir, nobody), new Neighbour(dataDir, nobody)];
-      const [{ url }] = await Promise.all([one.started(), other.started()]);
+      const one = new Neighbour(dataDir, nobody);
+      const { url } = await one.started();
+      const other = new Neighbour(dataDir, nobody);
+      await other.started();
       await one.kill();
+      await until(() => watchdogs() === 1, 'its watchdog to end');
       expect(await ask(url, 'SELECT 1 AS alive')).toEqual({ alive: 1 });
       await other.leave();
       const stranger = new Neighbour(dataDir, { uid: 65533, gid: 65533 });
@@ -341,7 +363,7 @@ describe('Embedded PostgreSQL', () => {
     });
 
     asRoot('shares the data of an ordinary user with root', async () => {
-      const postgres = await startEmbeddedPostgres(shared, fast);
+      const postgres = await start();
       const neighbour = new Neighbour(shared, nobody);
       expect(await neighbour.started()).toMatchObject({ port: postgres.port, adopted: true });
       await postgres.stop();

@@ -68,9 +68,17 @@ export class AllocationModel {
     }
     const first = this.queue(wanted.sku)[0];
     const batch = first && first.priority >= priority ? undefined : this.best(wanted);
-    if (!batch && whenOutOfStock === 'refuse' && known?.qty === wanted.qty) return { ...this.state(known), repeated: true };
+    if (!batch && whenOutOfStock === 'refuse' && known?.qty === wanted.qty)
+      return { ...this.state(known), repeated: true };
     const status = batch ? 'promised' : whenOutOfStock === 'backorder' ? 'backordered' : 'refused';
-    const now = { ...wanted, status, batchRef: batch?.ref ?? null, priority, at: ++this.clock, displaced: false } as const;
+    const now = {
+      ...wanted,
+      status,
+      batchRef: batch?.ref ?? null,
+      priority,
+      at: ++this.clock,
+      displaced: false,
+    } as const;
     this.lines = [...this.lines.filter((line) => line !== known), now];
     return { ...this.state(now), repeated: false };
   }
@@ -170,7 +178,11 @@ export class AllocationModel {
   private queue(sku: string): ModelLine[] {
     const rank = (line: ModelLine) => [-line.priority, line.displaced ? 0 : 1, line.at] as const;
     const waiting = this.lines.filter((line) => line.sku === sku && line.status === 'backordered');
-    return waiting.sort((a, b) => rank(a).map((value, i) => value - rank(b)[i]!).find((order) => order !== 0)!);
+    return waiting.sort((a, b) =>
+      rank(a)
+        .map((value, i) => value - rank(b)[i]!)
+        .find((order) => order !== 0)!,
+    );
   }
 
   /** The warehouse first, then by date, then by reference. */

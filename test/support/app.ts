@@ -2,15 +2,25 @@ import 'reflect-metadata';
 import { connect } from 'node:net';
 import type { DynamicModule, Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { StructuredLogger } from '../../src/platform/logging/structured-logger';
+import { AppModule } from '../../src/app.module';
+import { Config } from '../../src/platform/config';
 import { createHttpApplication } from '../../src/platform/http/http-application';
 
 /** The application of `module` as the server sets it up, ready for `app.inject`. */
-export async function startApp(module: Type | DynamicModule): Promise<NestFastifyApplication> {
-  const app = await createHttpApplication(module);
+export async function startApp(
+  module: Type | DynamicModule,
+  logger?: StructuredLogger,
+): Promise<NestFastifyApplication> {
+  const app = await createHttpApplication(module, {}, logger);
   await app.init();
   await app.getHttpAdapter().getInstance().ready();
   return app;
 }
+
+/** The whole service on the database at `databaseUrl`. */
+export const startService = (databaseUrl: string, env: NodeJS.ProcessEnv = {}): Promise<NestFastifyApplication> =>
+  startApp(AppModule.forRoot(Config.load({ LOG_LEVEL: 'silent', ...env }).withDatabase(databaseUrl)));
 
 /** Lets the application listen on a free port of the loopback interface. */
 export async function listen(app: NestFastifyApplication): Promise<number> {
@@ -45,7 +55,12 @@ export class RawConnection {
 
   /** A request with a body whose length is told truly unless `headers` say otherwise. */
   request(method: string, path: string, body: string | Buffer = '', headers: Record<string, string> = {}): this {
-    const lines = { host: 'test', 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)), ...headers };
+    const lines = {
+      host: 'test',
+      'content-type': 'application/json',
+      'content-length': String(Buffer.byteLength(body)),
+      ...headers,
+    };
     const head = Object.entries(lines).map(([name, value]) => `${name}: ${value}\r\n`);
     return this.write(`${method} ${path} HTTP/1.1\r\n${head.join('')}\r\n`, body);
   }
@@ -64,7 +79,8 @@ export class RawConnection {
           return { status: Number(first.split(' ')[1]), headers, body: body.toString() };
         }
       }
-      if (this.closed) throw new Error(`The connection was closed after ${JSON.stringify(this.#received.toString('latin1'))}.`);
+      if (this.closed)
+        throw new Error(`The connection was closed after ${JSON.stringify(this.#received.toString('latin1'))}.`);
       await this.#changed();
     }
   }

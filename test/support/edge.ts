@@ -1,4 +1,4 @@
-import { type DynamicModule, Injectable, Module, type Type } from '@nestjs/common';
+import { type DynamicModule, Global, Injectable, Module, type Type } from '@nestjs/common';
 import { CommandHandler, CqrsModule, QueryHandler } from '@nestjs/cqrs';
 import * as commands from '../../src/allocation/contract/commands';
 import * as queries from '../../src/allocation/contract/queries';
@@ -7,9 +7,20 @@ import { BookController } from '../../src/allocation/http/book.controller';
 import { OrdersController } from '../../src/allocation/http/orders.controller';
 import { InventoryModule } from '../../src/inventory/inventory.module';
 import { Config } from '../../src/platform/config';
+import { Database } from '../../src/platform/database/database';
 import { PlatformModule } from '../../src/platform/platform.module';
 
 type Message = object;
+
+const unreachable = () => Promise.reject(new Error('There is no database.'));
+
+/** The handlers are scripted; whoever else asks the database finds it out of reach. */
+@Global()
+@Module({
+  providers: [{ provide: Database, useValue: { query: unreachable, connect: unreachable, transaction: unreachable } }],
+  exports: [Database],
+})
+class NoDatabase {}
 
 /** What the handlers behind the edge answer in a test, and what they were asked. */
 @Injectable()
@@ -42,7 +53,8 @@ function scripted(decorator: ClassDecorator): Type {
   return Scripted;
 }
 
-const classes = (module: object): Type[] => Object.values(module).filter((member): member is Type => typeof member === 'function');
+const classes = (module: object): Type[] =>
+  Object.values(module).filter((member): member is Type => typeof member === 'function');
 
 /** Everything between the wire and the buses as it is in the application, with scripted handlers and no database. */
 @Module({})
@@ -50,7 +62,12 @@ export class Edge {
   static with(env: NodeJS.ProcessEnv = {}): DynamicModule {
     return {
       module: Edge,
-      imports: [PlatformModule.forRoot(Config.load({ LOG_LEVEL: 'silent', ...env })), CqrsModule.forRoot(), InventoryModule],
+      imports: [
+        PlatformModule.forRoot(Config.load({ LOG_LEVEL: 'silent', ...env })),
+        CqrsModule.forRoot(),
+        NoDatabase,
+        InventoryModule,
+      ],
       controllers: [AllocationsController, OrdersController, BookController],
       providers: [
         Script,

@@ -7,8 +7,8 @@ import { Batch } from '../../src/allocation/domain/batch';
 import { LineBook, LoadedLines, type LoadedRun } from '../../src/allocation/domain/line-book';
 import { OrderLine } from '../../src/allocation/domain/order-line';
 import { Product } from '../../src/allocation/domain/product';
-import { ProductRepository } from '../../src/allocation/domain/product-repository';
 import type { ProductNeeds } from '../../src/allocation/domain/product-needs';
+import { ProductRepository } from '../../src/allocation/domain/product-repository';
 import { ProductUnitOfWork } from '../../src/allocation/domain/product-unit-of-work';
 
 /** An event in its stream, as a store keeps it. */
@@ -44,7 +44,7 @@ export class InMemoryProductUnitOfWork extends ProductUnitOfWork {
   }
 
   async run<T>(needs: ProductNeeds, work: (products: ProductRepository) => T): Promise<T> {
-    for (let missing = needs; ; ) {
+    for (let missing = needs; ;) {
       this.load(missing);
       try {
         const copy = this.repository.copy();
@@ -54,7 +54,8 @@ export class InMemoryProductUnitOfWork extends ProductUnitOfWork {
       } catch (error) {
         if (!(error instanceof NotLoaded)) throw error;
         const more = error.needs as ProductNeeds;
-        if (JSON.stringify(more) === JSON.stringify(missing)) throw new Error(`loaded in vain: ${JSON.stringify(more)}`);
+        if (JSON.stringify(more) === JSON.stringify(missing))
+          throw new Error(`loaded in vain: ${JSON.stringify(more)}`);
         missing = more;
       }
     }
@@ -103,11 +104,17 @@ export class InMemoryProductUnitOfWork extends ProductUnitOfWork {
     }
     for (const { sku, ref, untilQty } of newestOf) {
       const { newest } = this.loaded.get(sku)!.onBatch;
-      newest.set(ref, this.loadRun(sku, untilQty, (line) => line.batchRef === ref, newestFirst));
+      newest.set(
+        ref,
+        this.loadRun(sku, untilQty, (line) => line.batchRef === ref, newestFirst),
+      );
     }
     for (const { sku, ref, untilQty } of oldestOf) {
       const { oldest } = this.loaded.get(sku)!.onBatch;
-      oldest.set(ref, this.loadRun(sku, untilQty, (line) => line.batchRef === ref, oldestFirst));
+      oldest.set(
+        ref,
+        this.loadRun(sku, untilQty, (line) => line.batchRef === ref, oldestFirst),
+      );
     }
     for (const { sku, untilQty } of backorders) this.loadQueue(sku, untilQty);
   }
@@ -126,7 +133,7 @@ export class InMemoryProductUnitOfWork extends ProductUnitOfWork {
 
   private loadBatch(ref: string): void {
     const batch = this.batches.get(ref)!;
-    this.repository.get(batch.sku).know(new Batch(batch));
+    this.repository.know(batch.sku, new Batch(batch));
   }
 
   private loadQueue(sku: string, untilQty: number): void {

@@ -10,7 +10,7 @@ import {
   OutOfStock,
 } from '../../src/allocation/contract/events';
 import type { BatchState } from '../../src/allocation/contract/commands';
-import type { LineStatus, RequestedLine } from '../../src/allocation/contract/order-lines';
+import type { LineId, LineStatus, RequestedLine } from '../../src/allocation/contract/order-lines';
 
 type LedgerBatch = { -readonly [K in keyof Omit<BatchState, 'available'>]: BatchState[K] };
 
@@ -33,22 +33,32 @@ export class Ledger {
     if (event instanceof BatchCreated) {
       const { ref, sku, qty, eta } = event.data;
       this.batches.set(ref, { ref, sku, purchased: qty, promised: 0, eta, cancelled: false });
-    } else if (event instanceof BatchQuantityChanged) this.batches.get(event.data.ref)!.purchased = event.data.qty;
-    else if (event instanceof BatchEtaChanged) this.batches.get(event.data.ref)!.eta = event.data.eta;
-    else if (event instanceof BatchCancelled) this.batches.get(event.data.ref)!.cancelled = true;
-    else if (event instanceof Allocated) {
-      const { reason: _, eta: __, ...line } = event.data;
-      this.batches.get(line.batchRef)!.promised += line.qty;
-      this.put({ ...line, status: 'promised', displaced: false, since: version });
+    } else if (event instanceof BatchQuantityChanged) {
+      this.batches.get(event.data.ref)!.purchased = event.data.qty;
+    } else if (event instanceof BatchEtaChanged) {
+      this.batches.get(event.data.ref)!.eta = event.data.eta;
+    } else if (event instanceof BatchCancelled) {
+      this.batches.get(event.data.ref)!.cancelled = true;
+    } else if (event instanceof Allocated) {
+      const { batchRef, priority } = event.data;
+      this.batches.get(batchRef)!.promised += event.data.qty;
+      this.put(event.data, { status: 'promised', batchRef, priority, displaced: false, since: version });
     } else if (event instanceof Backordered) {
-      const { reason: _, ...line } = event.data;
-      this.put({ ...line, status: 'backordered', batchRef: null });
+      const { priority, displaced, since } = event.data;
+      this.put(event.data, { status: 'backordered', batchRef: null, priority, displaced, since });
     } else if (event instanceof OutOfStock) {
-      this.put({ ...event.data, status: 'refused', batchRef: null, displaced: false, since: version });
+      const { priority } = event.data;
+      this.put(event.data, { status: 'refused', batchRef: null, priority, displaced: false, since: version });
     } else if (event instanceof Deallocated) {
       if (event.data.batchRef !== null) this.batches.get(event.data.batchRef)!.promised -= event.data.qty;
       this.lines.delete(keyOf(event.data));
-    } else throw new Error(`an event of a type that nobody knows: ${event.type}`);
+    } else {
+      throw new Error(`an event of a type that nobody knows: ${event.type}`);
+    }
+  }
+
+  line(id: LineId): LedgerLine | undefined {
+    return this.lines.get(keyOf(id));
   }
 
   /** Those who wait for a SKU, the first to be served first. */
@@ -68,9 +78,10 @@ export class Ledger {
     return fit.sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
   }
 
-  private put(line: LedgerLine): void {
-    this.lines.set(keyOf(line), line);
+  private put({ orderId, lineId, sku, qty }: RequestedLine, standing: Omit<LedgerLine, keyof RequestedLine>): void {
+    const line = { orderId, lineId, sku, qty };
+    this.lines.set(keyOf(line), { ...line, ...standing });
   }
 }
 
-const keyOf = ({ sku, orderId, lineId }: RequestedLine): string => `${sku}/${orderId}/${lineId}`;
+const keyOf = ({ sku, orderId, lineId }: LineId): string => `${sku}/${orderId}/${lineId}`;

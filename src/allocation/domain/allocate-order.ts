@@ -16,18 +16,14 @@ export function allocateOrder(
   const failed: FailedLine[] = [];
   for (const line of lines) {
     try {
-      allocated.push(products.get(line.sku).allocate(line, options));
+      const allocation = products.get(line.sku).allocate(line, options);
+      if (mode === 'partial' || allocation.status !== 'refused') allocated.push(allocation);
+      else failed.push({ ...line, code: 'out-of-stock', message: `Out of stock for ${line.sku}` });
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       failed.push({ ...line, code: error.code, message: error.message });
     }
   }
-  if (mode === 'all-or-nothing') {
-    for (const { orderId, lineId, sku, qty, status } of allocated) {
-      if (status !== 'refused') continue;
-      failed.push({ orderId, lineId, sku, qty, code: 'out-of-stock', message: `Out of stock for ${sku}` });
-    }
-    if (failed.length > 0) throw new OrderNotPromised(orderId, failed);
-  }
+  if (mode === 'all-or-nothing' && failed.length > 0) throw new OrderNotPromised(orderId, failed);
   return { orderId, lines: allocated, failed };
 }

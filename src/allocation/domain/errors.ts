@@ -73,6 +73,24 @@ export class OrderNotPromised extends DomainError {
   }
 }
 
+/** Units are whole, and no more than an integer of the database can hold. */
+export class InvalidQuantity extends DomainError {
+  static readonly most = 2_147_483_647;
+
+  constructor(qty: number, least: number) {
+    super('invalid-quantity', 'invalid', `A quantity is a whole number from ${least} to ${InvalidQuantity.most}.`, {
+      qty,
+      least,
+      most: InvalidQuantity.most,
+    });
+  }
+
+  /** @throws InvalidQuantity */
+  static check(qty: number, least: number): void {
+    if (!Number.isInteger(qty) || qty < least || qty > this.most) throw new InvalidQuantity(qty, least);
+  }
+}
+
 /** A change would move more lines than one transaction should; the operator makes it in smaller steps. */
 export class TooManyLines extends DomainError {
   constructor(sku: string, limit: number) {

@@ -26,16 +26,21 @@ import {
   AmendmentOutOfStock,
   BatchExists,
   BatchIsCancelled,
+  InvalidQuantity,
   LineAlreadyAllocated,
   TooManyLines,
-  UnknownBatch,
   UnknownLine,
 } from './errors';
-import { LineBook, type End } from './line-book';
+import { LineBook } from './line-book';
 import { OrderLine } from './order-line';
 import type { ProductNeeds } from './product-needs';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };
+/** What a change of a batch does to the lines that it was promised to. */
+class Moves {
+  readonly released: LineState[] = [];
+  readonly reallocated: LineState[] = [];
+  readonly shortfall: LineState[] = [];
+}
 
 /**
  * The aggregate: everything of one SKU that must be decided together - its batches, the lines that they are promised to,
@@ -58,9 +63,10 @@ export class Product extends AggregateRoot {
   /**
    * Promises the whole line from the best batch. A line that fits nowhere waits or is refused, as the caller wishes;
    * both are outcomes that are remembered.
-   * @throws LineAlreadyAllocated if the line stands with another quantity
+   * @throws LineAlreadyAllocated if the line stands with another quantity; InvalidQuantity
    */
   allocate(line: RequestedLine, { whenOutOfStock = 'refuse', priority = 0 }: AllocationOptions = {}): Allocation {
+    InvalidQuantity.check(line.qty, 1);
     const known = this.lines.find(line);
     if (known && known.status !== 'refused') {
       if (known.qty !== line.qty) throw new LineAlreadyAllocated(this.state(known));
@@ -77,9 +83,10 @@ export class Product extends AggregateRoot {
 
   /**
    * Changes the quantity of a line. A promised line may move to another batch; a waiting one keeps its place.
-   * @throws UnknownLine; AmendmentOutOfStock if the new quantity cannot be had, and then nothing changes
+   * @throws UnknownLine; AmendmentOutOfStock if the new quantity cannot be had, and then nothing changes; InvalidQuantity
    */
   amend(id: LineId, qty: number): Allocation {
+    InvalidQuantity.check(qty, 1);
     const known = this.lines.find(id);
     if (!known) throw new UnknownLine(id);
     if (known.qty === qty) return { ...this.state(known), repeated: true };
@@ -87,22 +94,26 @@ export class Product extends AggregateRoot {
     if (known.status === 'backordered') {
       this.backorder(wanted, known.priority, 'amended', known);
     } else {
-      const standing = this.state(known);
-      if (known.status === 'promised') this.batch(known.batchRef!).release(known);
       const grows = known.status === 'refused' || qty > known.qty;
-      const batch =
-        grows && this.isKeptForBackorders(known.priority)
-          ? undefined
-          : this.policy.choose(wanted, this.batches.values());
-      if (!batch) throw new AmendmentOutOfStock(standing, qty);
-      if (known.status === 'promised') this.recordDeallocated(known, 'amended');
+      const kept = grows && this.isKeptForBackorders(known.priority);
+      const from = known.batchRef === null ? undefined : this.batch(known.batchRef);
+      from?.release(known);
+      const batch = kept ? undefined : this.policy.choose(wanted, this.batches.values());
+      if (!batch) {
+        from?.promise(known);
+        throw new AmendmentOutOfStock(this.state(known), qty);
+      }
+      if (from) this.recordDeallocated(known, 'amended');
       this.promise(wanted, known.priority, batch, 'amended');
     }
     this.serveBackorders();
     return { ...this.state(this.lines.find(id)!), repeated: false };
   }
 
-  /** Gives back the promises of lines, or their places in the queue; a line that has neither stays as it is. */
+  /**
+   * Gives back the promises of lines, or their places in the queue; a line that has neither stays as it is.
+   * @throws TooManyLines
+   */
   release(ids: readonly LineId[]): Release {
     const released: LineState[] = [];
     for (const id of ids) {
@@ -118,9 +129,10 @@ export class Product extends AggregateRoot {
 
   /**
    * Takes a batch into account and serves those who wait.
-   * @throws BatchExists if the reference is known with other content, or by another SKU
+   * @throws BatchExists if the reference is known with other content, or by another SKU; InvalidQuantity, TooManyLines
    */
   addBatch({ ref, sku, qty, eta }: CreateBatch): BatchCreation {
+    InvalidQuantity.check(qty, 0);
     const known = this.batches.get(ref);
     if (known) {
       const same = known.sku === sku && known.purchased === qty && known.eta === eta && !known.cancelled;
@@ -134,70 +146,36 @@ export class Product extends AggregateRoot {
     return { batch: batch.state(), created: true, promised };
   }
 
-  /** Changes the date, then the quantity of a batch, so that lines which must move see the new date. */
+  /**
+   * Facts about a batch, never refused for what it has promised: first the date, then the quantity, so that lines which
+   * must move see the new date; then those who wait are served with what is left.
+   * @throws BatchIsCancelled, InvalidQuantity, TooManyLines
+   */
   changeBatch(ref: string, { qty, eta }: ChangeBatch['change']): BatchChange {
-    const first = eta === undefined ? unchanged(this.openBatch(ref)) : this.changeBatchEta(ref, eta);
-    if (qty === undefined) return first;
-    const second = this.changeBatchQuantity(ref, qty);
-    return {
-      batch: second.batch,
-      released: [...first.released, ...second.released],
-      reallocated: [...first.reallocated, ...second.reallocated],
-      shortfall: second.shortfall,
-      promised: [...first.promised, ...second.promised],
-    };
-  }
-
-  /**
-   * The warehouse's fact, never refused for what was promised: lines that no longer fit are released, newest promise
-   * first, and promised again in the order of their promises; those that fit nowhere wait ahead of their priority.
-   * @throws UnknownBatch, BatchIsCancelled, TooManyLines
-   */
-  changeBatchQuantity(ref: string, qty: number): BatchChange {
-    const batch = this.openBatch(ref);
-    if (qty === batch.purchased) return unchanged(batch);
-    const excess = batch.promised - qty;
-    const released = excess > 0 ? this.takeLines(ref, 'newest', excess) : [];
-    this.record(new BatchQuantityChanged({ ref, sku: this.sku, qty, previousQty: batch.purchased }));
-    const before = released.map((line) => this.displace(line, batch, 'batch-shrunk'));
-    batch.changeQuantity(qty);
-    return this.settleChange(batch, released, before);
-  }
-
-  /**
-   * The promises of the batch stand with the new date. If it is later, lines move, oldest promise first, to batches that
-   * are better now, up to the first line that finds none.
-   * @throws UnknownBatch, BatchIsCancelled, TooManyLines
-   */
-  changeBatchEta(ref: string, eta: string | null): BatchChange {
-    const batch = this.openBatch(ref);
-    if (eta === batch.eta) return unchanged(batch);
-    const later = eta !== null && (batch.eta === null || eta > batch.eta);
-    this.record(new BatchEtaChanged({ ref, sku: this.sku, eta, previousEta: batch.eta }));
-    batch.changeEta(eta);
-    const released: LineState[] = [];
-    const reallocated: LineState[] = [];
-    for (const line of later ? this.linesWithBetterChoice(batch) : []) {
-      const better = this.betterThan(batch, line);
-      if (!better) break;
-      released.push(this.displace(line, batch, 'batch-delayed'));
-      reallocated.push(this.state(this.promise(line, line.priority, better, 'reallocated')));
-    }
-    return { batch: batch.state(), released, reallocated, shortfall: [], promised: this.serveBackorders() };
+    if (qty !== undefined) InvalidQuantity.check(qty, 0);
+    const batch = this.batch(ref);
+    if (batch.cancelled) throw new BatchIsCancelled(ref);
+    const moves = new Moves();
+    if (eta !== undefined && eta !== batch.eta) this.changeEta(batch, eta, moves);
+    if (qty !== undefined && qty !== batch.purchased) this.changeQuantity(batch, qty, moves);
+    return this.settleChange(batch, moves);
   }
 
   /**
    * The batch will not come: what it promised is promised from others or waits, as when it shrinks to nothing.
-   * @throws UnknownBatch, TooManyLines
+   * @throws TooManyLines
    */
   cancelBatch(ref: string): BatchChange {
     const batch = this.batch(ref);
-    if (batch.cancelled) return unchanged(batch);
-    const released = batch.promised > 0 ? this.takeLines(ref, 'newest', batch.promised) : [];
-    this.record(new BatchCancelled({ ref, sku: this.sku }));
-    const before = released.map((line) => this.displace(line, batch, 'batch-cancelled'));
-    batch.cancel();
-    return this.settleChange(batch, released, before);
+    const moves = new Moves();
+    if (!batch.cancelled) {
+      const lines = this.linesBeyond(0, batch, moves);
+      this.record(new BatchCancelled({ ref, sku: this.sku }));
+      for (const line of lines) this.displace(line, batch, 'batch-cancelled', moves);
+      batch.cancel();
+      this.promiseAgain(lines, moves);
+    }
+    return this.settleChange(batch, moves);
   }
 
   /** A copy with the same past, whose changes do not show here until {@link settle}. */
@@ -239,7 +217,7 @@ export class Product extends AggregateRoot {
   }
 
   /** Promises to those who wait, strictly in the order of the queue, until one does not fit. */
-  private serveBackorders(): LineState[] {
+  private serveBackorders(alreadyMoved = 0): LineState[] {
     const served: LineState[] = [];
     let available = 0;
     for (const batch of this.batches.values()) available += batch.available;
@@ -247,59 +225,89 @@ export class Product extends AggregateRoot {
     for (const line of this.lines.waiting(available + 1)) {
       const batch = this.policy.choose(line, this.batches.values());
       if (!batch) break;
-      if (served.length === Product.maxLinesMovedAtOnce) throw new TooManyLines(this.sku, served.length);
+      this.mayMoveOneMore(alreadyMoved + served.length);
       served.push(this.state(this.promise(line, line.priority, batch, 'backorder-served')));
     }
     return served;
   }
 
-  private takeLines(ref: string, end: End, units: number): OrderLine[] {
-    const taken: OrderLine[] = [];
-    let missing = units;
-    for (const line of this.lines.promisedFrom(ref, end, units)) {
-      if (taken.length === Product.maxLinesMovedAtOnce) throw new TooManyLines(this.sku, taken.length);
-      taken.push(line);
-      missing -= line.qty;
-      if (missing <= 0) break;
-    }
-    return taken;
+  /** The promises stand with the new date. If it is later, lines move to batches that are better now. */
+  private changeEta(batch: Batch, eta: string | null, moves: Moves): void {
+    const { ref, eta: previousEta } = batch;
+    this.record(new BatchEtaChanged({ ref, sku: this.sku, eta, previousEta }));
+    batch.changeEta(eta);
+    const later = eta !== null && (previousEta === null || eta > previousEta);
+    if (later && batch.promised > 0) this.leaveForBetter(batch, moves);
   }
 
-  /** Takes a line's promise from a batch; returns how it stood before. */
+  /** Lines leave a delayed batch, the oldest promise first, up to the first that finds no better one. */
+  private leaveForBetter(batch: Batch, moves: Moves): void {
+    const [oldest] = this.lines.promisedFrom(batch.ref, 'oldest', 1);
+    if (!oldest || !this.betterThan(batch, oldest)) return;
+    let units = 1;
+    for (const other of this.batches.values()) {
+      if (this.policy.compare(other, batch, oldest) < 0) units += other.available;
+    }
+    for (const line of this.lines.promisedFrom(batch.ref, 'oldest', units)) {
+      const better = this.betterThan(batch, line);
+      if (!better) return;
+      this.mayMoveOneMore(moves.released.length);
+      this.displace(line, batch, 'batch-delayed', moves);
+      moves.reallocated.push(this.state(this.promise(line, line.priority, better, 'reallocated')));
+    }
+  }
+
+  private changeQuantity(batch: Batch, qty: number, moves: Moves): void {
+    const { ref, purchased: previousQty } = batch;
+    const lines = this.linesBeyond(qty, batch, moves);
+    this.record(new BatchQuantityChanged({ ref, sku: this.sku, qty, previousQty }));
+    for (const line of lines) this.displace(line, batch, 'batch-shrunk', moves);
+    batch.changeQuantity(qty);
+    this.promiseAgain(lines, moves);
+  }
+
+  /** The newest promises of a batch, the newest first, until the others fit into `qty` units. */
+  private linesBeyond(qty: number, batch: Batch, { released }: Moves): OrderLine[] {
+    const lines: OrderLine[] = [];
+    let excess = batch.promised - qty;
+    if (excess <= 0) return lines;
+    for (const line of this.lines.promisedFrom(batch.ref, 'newest', excess)) {
+      this.mayMoveOneMore(released.length + lines.length);
+      lines.push(line);
+      excess -= line.qty;
+      if (excess <= 0) break;
+    }
+    return lines;
+  }
+
+  private mayMoveOneMore(moved: number): void {
+    if (moved >= Product.maxLinesMovedAtOnce) throw new TooManyLines(this.sku, Product.maxLinesMovedAtOnce);
+  }
+
+  /** Takes a line's promise from a batch. */
   private displace(
     line: OrderLine,
     batch: Batch,
     reason: 'batch-shrunk' | 'batch-delayed' | 'batch-cancelled',
-  ): LineState {
-    const before = this.state(line);
+    { released }: Moves,
+  ): void {
+    released.push(this.state(line));
     batch.release(line);
     this.recordDeallocated(line, reason);
-    return before;
   }
 
-  /** Promises released lines again, the oldest promise first, then serves the queue with what is left. */
-  private settleChange(batch: Batch, released: readonly OrderLine[], before: readonly LineState[]): BatchChange {
-    const change: Mutable<BatchChange> = {
-      batch: batch.state(),
-      released: [...before],
-      reallocated: [],
-      shortfall: [],
-      promised: [],
-    };
-    for (const line of [...released].reverse()) {
+  /** Each displaced line for itself, the oldest promise first, gets other stock or waits. */
+  private promiseAgain(newestFirst: readonly OrderLine[], { reallocated, shortfall }: Moves): void {
+    for (const line of [...newestFirst].reverse()) {
       const other = this.policy.choose(line, this.batches.values());
-      if (other) change.reallocated.push(this.state(this.promise(line, line.priority, other, 'reallocated')));
-      else change.shortfall.push(this.state(this.backorder(line, line.priority, 'shortfall', line)));
+      if (other) reallocated.push(this.state(this.promise(line, line.priority, other, 'reallocated')));
+      else shortfall.push(this.state(this.backorder(line, line.priority, 'shortfall', line)));
     }
-    change.promised = this.serveBackorders();
-    change.batch = batch.state();
-    return change;
   }
 
-  private linesWithBetterChoice(batch: Batch): OrderLine[] {
-    let better = 0;
-    for (const other of this.batches.values()) if (other !== batch) better += other.available;
-    return better > 0 && batch.promised > 0 ? this.takeLines(batch.ref, 'oldest', better) : [];
+  private settleChange(batch: Batch, moves: Moves): BatchChange {
+    const promised = this.serveBackorders(moves.released.length);
+    return { batch: batch.state(), ...moves, promised };
   }
 
   private betterThan(batch: Batch, line: OrderLine): Batch | undefined {
@@ -355,23 +363,9 @@ export class Product extends AggregateRoot {
     return line.state(line.batchRef === null ? null : this.batch(line.batchRef).eta);
   }
 
-  private openBatch(ref: string): Batch {
-    const batch = this.batch(ref);
-    if (batch.cancelled) throw new BatchIsCancelled(ref);
-    return batch;
-  }
-
   private batch(ref: string): Batch {
     const batch = this.batches.get(ref);
     if (!batch) throw new NotLoaded<ProductNeeds>({ refs: [ref] });
     return batch;
   }
 }
-
-const unchanged = (batch: Batch): BatchChange => ({
-  batch: batch.state(),
-  released: [],
-  reallocated: [],
-  shortfall: [],
-  promised: [],
-});

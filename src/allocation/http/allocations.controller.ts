@@ -40,7 +40,9 @@ export class AllocationsController {
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<Allocation> {
     const { whenOutOfStock, priority, ...line } = body;
-    const allocation = await this.commands.execute<Allocate, Allocation>(new Allocate(line, { whenOutOfStock, priority }));
+    const allocation = await this.commands.execute<Allocate, Allocation>(
+      new Allocate(line, { whenOutOfStock, priority }),
+    );
     if (allocation.status === 'refused') throw new OutOfStock(allocation);
     reply.status(allocation.status === 'backordered' ? 202 : allocation.repeated ? 200 : 201);
     return allocation;

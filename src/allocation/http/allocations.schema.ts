@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { Id } from '../../platform/http/fields';
-import { Priority, requestedLine, WhenOutOfStock } from './line.schema';
+import { OrderId, Priority, requestedLine, WhenOutOfStock } from './line.schema';
 
 export const AllocationRequest = z
   .strictObject({
-    orderId: Id,
+    orderId: OrderId,
     ...requestedLine,
     whenOutOfStock: WhenOutOfStock.optional(),
     priority: Priority.optional(),

@@ -4,16 +4,25 @@ import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Endpoint, json, text } from '../../platform/http/endpoint';
-import { Id } from '../../platform/http/fields';
 import { Allocate, CreateBatch } from '../contract/commands';
 import type { LineState } from '../contract/order-lines';
 import { GetOrder } from '../contract/queries';
 import { BookAllocations, BookBatch, BookError, BookLine } from './book.schema';
+import { OrderId } from './line.schema';
 
-const invalid = json('Whatever is wrong with the request.', BookError, { message: 'Invalid sku SMALL-TABEL' });
-const unavailable = json('Nothing was changed, or that is not known; send it again.', BookError, {
-  message: 'The service has more work waiting than it can take. Nothing was changed; try again.',
-});
+const error = (description: string, message: string) => json(description, BookError, { message });
+
+const errors = {
+  400: error('Whatever is wrong with the request.', 'Invalid sku SMALL-TABEL'),
+  500: error('The service failed.', 'The service failed; the log of the service tells more by the request id.'),
+};
+const changeErrors = {
+  ...errors,
+  503: error(
+    'Nothing was changed, or that is not known; send it again.',
+    'The service has more work waiting than it can take. Nothing was changed; try again.',
+  ),
+};
 
 /** The three routes of the book *Architecture Patterns with Python*, as its clients and its tests know them. */
 @ApiTags('Book contract')
@@ -29,7 +38,7 @@ export class BookController {
   @Header('content-type', 'text/plain; charset=utf-8')
   @Endpoint('bookAddBatch', {
     summary: 'Take a batch into account',
-    answers: { 201: text('Done, now or before.', 'OK'), 400: invalid, 503: unavailable },
+    answers: { 201: text('Done, now or before.', 'OK'), ...changeErrors },
   })
   async addBatch(@Body({ schema: BookBatch }) { ref, sku, qty, eta }: BookBatch): Promise<string> {
     await this.commands.execute(new CreateBatch(ref, sku, qty, eta ?? null));
@@ -43,7 +52,7 @@ export class BookController {
   @Endpoint('bookAllocate', {
     summary: 'Promise an order line',
     description: 'Also answered with OK when the line is out of stock; that is told by mail.',
-    answers: { 202: text('Done.', 'OK'), 400: invalid, 503: unavailable },
+    answers: { 202: text('Done.', 'OK'), ...changeErrors },
   })
   async allocate(@Body({ schema: BookLine }) { orderid, sku, qty }: BookLine): Promise<string> {
     await this.commands.execute(new Allocate({ orderId: orderid, lineId: '1', sku, qty }));
@@ -57,12 +66,12 @@ export class BookController {
     description: 'True immediately after the POST.',
     answers: {
       200: json('The promised lines.', BookAllocations, [{ sku: 'SMALL-TABLE', batchref: 'batch-001' }]),
-      400: invalid,
+      ...errors,
       404: text('None is promised.', 'not found'),
     },
   })
   async allocations(
-    @Param('orderid', { schema: Id }) orderid: string,
+    @Param('orderid', { schema: OrderId }) orderid: string,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<BookAllocations | string> {
     const lines = await this.queries.execute<GetOrder, LineState[]>(new GetOrder(orderid));

@@ -14,17 +14,21 @@ export const WhenOutOfStock = z
 
 export const Priority = z.int32().describe('Higher goes first among the backorders of a SKU; 0 if not given.');
 
+export const OrderId = Id.describe('The order, as its owner calls it.');
+export const Sku = Id.describe('The stock keeping unit.');
+export const LineId = Id.describe('Tells apart two lines of one order that name the same SKU.');
+
 /** The members that tell lines apart and what is asked for; `lineId` is "1" unless it is given. */
 export const requestedLine = {
-  lineId: Id.default('1').describe('Tells apart two lines of one order that name the same SKU.'),
-  sku: Id.describe('The stock keeping unit.'),
+  lineId: LineId.default('1'),
+  sku: Sku,
   qty: Quantity.describe('Units.'),
 };
 
 const lineState = {
-  orderId: Id,
-  lineId: Id,
-  sku: Id,
+  orderId: OrderId,
+  lineId: LineId,
+  sku: Sku,
   qty: Quantity,
   status: LineStatus,
   batchRef: Id.nullable().describe('The batch it is promised from; null unless promised.'),
@@ -32,7 +36,9 @@ const lineState = {
   priority: Priority.describe('Higher goes first among the backorders of a SKU.'),
 };
 
-export const Line = z.object(lineState).meta({ id: 'Line', description: 'An order line and where it stands.' }) satisfies z.ZodType<LineState>;
+export const Line = z
+  .object(lineState)
+  .meta({ id: 'Line', description: 'An order line and where it stands.' }) satisfies z.ZodType<LineState>;
 
 export const AllocatedLine = z
   .object({ ...lineState, repeated: z.boolean().describe('It stood like this before; the request changed nothing.') })

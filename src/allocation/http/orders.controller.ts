@@ -4,7 +4,6 @@ import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { DomainError } from '../../kernel/domain-error';
 import { badBody, busy, Endpoint, invalidRequest, json, locationHeader } from '../../platform/http/endpoint';
-import { Id } from '../../platform/http/fields';
 import {
   AllocateOrder,
   type Allocation,
@@ -20,8 +19,11 @@ import {
   AllocatedLine,
   lineAlreadyAllocated,
   lineExample,
+  LineId,
+  OrderId,
   outOfStock,
   ReleasedLines,
+  Sku,
   tooManyLines,
   unknownLine,
   unknownOrder,
@@ -63,7 +65,12 @@ export class OrdersController {
     answers: {
       201: json('Every line is promised or waits for stock.', AllocatedOrder, orderExample.promised, locationHeader),
       200: json('So it stood before.', AllocatedOrder, orderExample.repeated),
-      207: json('Some lines could not be promised (`partial` only).', PartialOrder, orderExample.partial, locationHeader),
+      207: json(
+        'Some lines could not be promised (`partial` only).',
+        PartialOrder,
+        orderExample.partial,
+        locationHeader,
+      ),
     },
     problems: [...badBody, unknownSku, orderNotPromised, lineAlreadyAllocated, ...busy],
   })
@@ -95,7 +102,7 @@ export class OrdersController {
     answers: { 200: json('The order.', Order, orderExample.stands) },
     problems: [invalidRequest, unknownOrder],
   })
-  async get(@Param('orderId', { schema: Id }) orderId: string): Promise<Order> {
+  async get(@Param('orderId', { schema: OrderId }) orderId: string): Promise<Order> {
     const lines = await this.queries.execute<GetOrder, LineState[]>(new GetOrder(orderId));
     if (lines.length === 0) throw new UnknownOrder(orderId);
     return { orderId, lines };
@@ -108,7 +115,7 @@ export class OrdersController {
     answers: { 200: json('What was given back.', ReleasedLines, released) },
     problems: [invalidRequest, tooManyLines, ...busy],
   })
-  release(@Param('orderId', { schema: Id }) orderId: string): Promise<Release> {
+  release(@Param('orderId', { schema: OrderId }) orderId: string): Promise<Release> {
     return this.commands.execute<ReleaseOrder, Release>(new ReleaseOrder(orderId));
   }
 
@@ -119,7 +126,10 @@ export class OrdersController {
     answers: { 200: json('What was given back.', ReleasedLines, released) },
     problems: [invalidRequest, tooManyLines, ...busy],
   })
-  releaseSku(@Param('orderId', { schema: Id }) orderId: string, @Param('sku', { schema: Id }) sku: string): Promise<Release> {
+  releaseSku(
+    @Param('orderId', { schema: OrderId }) orderId: string,
+    @Param('sku', { schema: Sku }) sku: string,
+  ): Promise<Release> {
     return this.releaseLine(orderId, sku, '1');
   }
 
@@ -131,9 +141,9 @@ export class OrdersController {
     problems: [invalidRequest, tooManyLines, ...busy],
   })
   releaseLine(
-    @Param('orderId', { schema: Id }) orderId: string,
-    @Param('sku', { schema: Id }) sku: string,
-    @Param('lineId', { schema: Id }) lineId: string,
+    @Param('orderId', { schema: OrderId }) orderId: string,
+    @Param('sku', { schema: Sku }) sku: string,
+    @Param('lineId', { schema: LineId }) lineId: string,
   ): Promise<Release> {
     return this.commands.execute<ReleaseLine, Release>(new ReleaseLine({ orderId, lineId, sku }));
   }
@@ -142,13 +152,15 @@ export class OrdersController {
   @Endpoint('amendLine', {
     summary: 'Change the quantity of a line',
     description: 'Releases the line and promises it again in one step. If that cannot be done, the old promise stands.',
-    answers: { 200: json('Where the line stands now.', AllocatedLine, { ...lineExample.promised, qty: 12, repeated: false }) },
+    answers: {
+      200: json('Where the line stands now.', AllocatedLine, { ...lineExample.promised, qty: 12, repeated: false }),
+    },
     problems: [...badBody, unknownSku, unknownLine, outOfStock, tooManyLines, ...busy],
   })
   amend(
-    @Param('orderId', { schema: Id }) orderId: string,
-    @Param('sku', { schema: Id }) sku: string,
-    @Param('lineId', { schema: Id }) lineId: string,
+    @Param('orderId', { schema: OrderId }) orderId: string,
+    @Param('sku', { schema: Sku }) sku: string,
+    @Param('lineId', { schema: LineId }) lineId: string,
     @Body({ schema: AmendmentRequest }) { qty }: AmendmentRequest,
   ): Promise<Allocation> {
     return this.commands.execute<AmendLine, Allocation>(new AmendLine({ orderId, lineId, sku }, qty));
@@ -163,7 +175,8 @@ function outcomes({ orderId, lines, priority = 0 }: OrderRequest, allocation: Or
   return lines.map((requested) => {
     const line = allocated.get(key(requested));
     const failure = failed.get(key(requested));
-    if (line?.status === 'refused') return { ...line, problem: lineProblem('out-of-stock', `Out of stock for ${line.sku}.`) };
+    if (line?.status === 'refused')
+      return { ...line, problem: lineProblem('out-of-stock', `Out of stock for ${line.sku}.`) };
     if (line !== undefined) return line;
     if (failure === undefined) throw new Error(`The line ${key(requested)} of order ${orderId} has no outcome.`);
     return {

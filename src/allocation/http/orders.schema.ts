@@ -1,13 +1,22 @@
 import { z } from 'zod';
-import { Id, Quantity } from '../../platform/http/fields';
+import { Quantity } from '../../platform/http/fields';
 import { problem } from '../../platform/http/problem';
-import { AllocatedLine, Line, LineStatus, lineExample, Priority, requestedLine, WhenOutOfStock } from './line.schema';
+import {
+  AllocatedLine,
+  Line,
+  LineStatus,
+  lineExample,
+  OrderId,
+  Priority,
+  requestedLine,
+  WhenOutOfStock,
+} from './line.schema';
 
 const largestOrder = 1000;
 
 export const OrderRequest = z
   .strictObject({
-    orderId: Id,
+    orderId: OrderId,
     lines: z
       .array(z.strictObject(requestedLine))
       .min(1)
@@ -58,18 +67,18 @@ export type AmendmentRequest = z.output<typeof AmendmentRequest>;
 const LineProblem = z.object({ type: z.string(), title: z.string(), code: z.string(), detail: z.string() });
 
 export const Order = z
-  .object({ orderId: Id, lines: z.array(Line) })
+  .object({ orderId: OrderId, lines: z.array(Line) })
   .meta({ id: 'Order', description: 'An order and where its lines stand.' });
 
 export type Order = z.output<typeof Order>;
 
 export const AllocatedOrder = z
-  .object({ orderId: Id, lines: z.array(AllocatedLine) })
+  .object({ orderId: OrderId, lines: z.array(AllocatedLine) })
   .meta({ id: 'AllocatedOrder', description: 'What became of an order.' });
 
 export const PartialOrder = z
   .object({
-    orderId: Id,
+    orderId: OrderId,
     lines: z.array(
       z.object({
         ...AllocatedLine.shape,
@@ -112,16 +121,21 @@ export function lineProblem(code: string, detail: string): z.output<typeof LineP
   return { type, title, code, detail };
 }
 
-export const orderNotPromised = problem(409, 'order-not-promised', 'Nothing of order order-1001 was promised: 1 of its lines failed.', {
-  orderId: 'order-1001',
-  lines: [
-    {
-      orderId: 'order-1001',
-      lineId: '1',
-      sku: 'RED-CHAIR',
-      qty: 40,
-      code: 'out-of-stock',
-      message: 'Out of stock for RED-CHAIR',
-    },
-  ],
-});
+export const orderNotPromised = problem(
+  409,
+  'order-not-promised',
+  'Nothing of order order-1001 was promised: 1 of its lines failed.',
+  {
+    orderId: 'order-1001',
+    lines: [
+      {
+        orderId: 'order-1001',
+        lineId: '1',
+        sku: 'RED-CHAIR',
+        qty: 40,
+        code: 'out-of-stock',
+        message: 'Out of stock for RED-CHAIR',
+      },
+    ],
+  },
+);

@@ -40,6 +40,15 @@ const lockProductRows = (name: string, lock: string) => ({
 export const tryToLockProducts = lockProductRows('product-try-to-lock', 'FOR NO KEY UPDATE SKIP LOCKED');
 export const lockProducts = lockProductRows('product-lock', 'FOR NO KEY UPDATE');
 
+/** Products of whose batches someone outside has locked one. Locking writes, so it is not done as a matter of course. */
+export const productsWithLockedBatches = {
+  name: 'product-with-locked-batches',
+  text: `
+    WITH free AS (SELECT sku, ref FROM allocation.batch WHERE sku = ANY($1::text[]) FOR NO KEY UPDATE SKIP LOCKED)
+    SELECT DISTINCT b.sku FROM allocation.batch AS b LEFT JOIN free USING (sku, ref)
+    WHERE b.sku = ANY($1::text[]) AND free.ref IS NULL`,
+};
+
 export interface BatchRow {
   readonly sku: string;
   readonly ref: string;
@@ -117,14 +126,17 @@ export const queueHeads = {
 /** One more than a change may move, so that the domain sees that it is too many. */
 export const linesAtOnce = Product.maxLinesMovedAtOnce + 1;
 
-/** Lines in an order, up to and with the one that makes up the units asked for. */
+/**
+ * Lines in an order, up to and with the one that makes up the units asked for. Every line has a unit at least, so no more
+ * lines than units are read, however many there are.
+ */
 const run = (name: string, where: string, order: string, units: string) => ({
   name,
   text: `
     SELECT ${lineColumns}
     FROM (SELECT l.*, sum(l.qty) OVER (ORDER BY ${order} ROWS UNBOUNDED PRECEDING) - l.qty AS units_before
           FROM allocation.line AS l WHERE l.sku = $1 AND ${where}
-          ORDER BY ${order} LIMIT ${linesAtOnce}) AS l
+          ORDER BY ${order} LIMIT least(${units}::bigint, ${linesAtOnce})) AS l
     WHERE l.units_before < ${units}::bigint
     ORDER BY ${order}`,
 });
@@ -162,7 +174,8 @@ export const insertBatches = {
       SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::date[], $6::boolean[])
         AS n (sku, ref, purchased, promised, eta, cancelled)
     ), referenced AS (
-      INSERT INTO allocation.batch_ref (ref, sku) SELECT ref, sku FROM added
+      -- The one key that products share: in one order, so that two transactions never wait for each other.
+      INSERT INTO allocation.batch_ref (ref, sku) SELECT ref, sku FROM added ORDER BY ref
     )
     INSERT INTO allocation.batch (sku, ref, purchased, promised, eta, cancelled) SELECT * FROM added`,
 };

@@ -30,9 +30,16 @@ export class ProductStore extends AggregateStore<ProductNeeds, ProductRepository
       needs.flatMap((one) => one.refs ?? []),
       needs.flatMap((one) => one.orders ?? []),
     ]);
+    const ofRef = new Map<string, string>();
+    const ofOrder = new Map<string, string[]>();
+    for (const { ref, order_id: order, sku } of found) {
+      if (ref !== null) ofRef.set(ref, sku);
+      else ofOrder.set(order!, [...(ofOrder.get(order!) ?? []), sku]);
+    }
     return needs.map((one) => [
       ...skusNamedBy(one),
-      ...found.filter((row) => one.refs?.includes(row.ref!) || one.orders?.includes(row.order_id!)).map((row) => row.sku),
+      ...(one.refs ?? []).flatMap((ref) => ofRef.get(ref) ?? []),
+      ...(one.orders ?? []).flatMap((order) => ofOrder.get(order) ?? []),
     ]);
   }
 
@@ -66,23 +73,24 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
     connection: Connection,
     skus: readonly string[],
     needs: readonly ProductNeeds[],
-    { now, wait }: { readonly now: string; readonly wait: boolean },
+    { now, wait, thorough }: { readonly now: string; readonly wait: boolean; readonly thorough: boolean },
   ): Promise<readonly string[]> {
     const lines = needs.flatMap((one) => one.lines ?? []);
-    const [products, batches, heads, ...rest] = await Promise.all([
+    const [products, withLockedBatches, batches, heads, ...rest] = await Promise.all([
       connection.query<sql.ProductRow>(wait ? sql.lockProducts : sql.tryToLockProducts, [skus]),
+      thorough && !wait ? connection.query<{ sku: string }>(sql.productsWithLockedBatches, [skus]) : [],
       connection.query<sql.BatchRow>(sql.openBatches, [skus]),
       connection.query<sql.LineRow>(sql.queueHeads, [skus]),
       this.loadLines(connection, lines),
       this.loadRefs(connection, needs.flatMap((one) => one.refs ?? [])),
       this.loadOrders(connection, needs.flatMap((one) => one.orders ?? [])),
     ]);
-    const busy = new Set<string>();
+    const busy = new Set(withLockedBatches.map((row) => row.sku));
     const rows = new Map(products.map((row) => [row.sku, row]));
     for (const sku of skus) {
       const row = rows.get(sku);
-      if (row && row.version === null) busy.add(sku);
-      else this.addProduct(sku, Number(row?.version ?? 0), row && row.changed_at! > now ? row.changed_at! : now);
+      if (row?.version === null) busy.add(sku);
+      else if (!busy.has(sku)) this.addProduct(sku, Number(row?.version ?? 0), row && row.changed_at! > now ? row.changed_at! : now);
     }
     this.addBatches(batches);
     for (const row of heads) this.runOf(row.sku, (stored) => (stored.queue = { lines: [toLine(row)], untilQty: 1 }));

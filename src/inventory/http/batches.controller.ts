@@ -2,12 +2,18 @@ import { Body, Controller, Delete, Get, Param, Patch, Post, Query, Res } from '@
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { type BatchChange, type BatchCreation, type BatchState, CancelBatch, ChangeBatch, CreateBatch } from '../../allocation/contract/commands';
+import {
+  type BatchChange,
+  type BatchCreation,
+  type BatchState,
+  CancelBatch,
+  ChangeBatch,
+  CreateBatch,
+} from '../../allocation/contract/commands';
 import { type BatchPage as Page, GetBatch, ListBatches } from '../../allocation/contract/queries';
 import { DomainError } from '../../kernel/domain-error';
 import { decodeCursor, encodeCursor } from '../../platform/http/cursor';
 import { badBody, busy, Endpoint, invalidRequest, json, locationHeader } from '../../platform/http/endpoint';
-import { Id } from '../../platform/http/fields';
 import {
   Batch,
   batchCancelled,
@@ -17,6 +23,7 @@ import {
   BatchListQuery,
   BatchPage,
   BatchPlace,
+  BatchRef,
   BatchRequest,
   ChangedBatch,
   CreatedBatch,
@@ -78,7 +85,7 @@ export class BatchesController {
     answers: { 200: json('The batch.', Batch, batchExample.batch) },
     problems: [invalidRequest, unknownBatch],
   })
-  async get(@Param('ref', { schema: Id }) ref: string): Promise<BatchState> {
+  async get(@Param('ref', { schema: BatchRef }) ref: string): Promise<BatchState> {
     const batch = await this.queries.execute<GetBatch, BatchState | null>(new GetBatch(ref));
     if (batch === null) throw new UnknownBatch(ref);
     return batch;
@@ -94,7 +101,7 @@ export class BatchesController {
     problems: [...badBody, unknownBatch, batchCancelled, tooManyLines, ...busy],
   })
   change(
-    @Param('ref', { schema: Id }) ref: string,
+    @Param('ref', { schema: BatchRef }) ref: string,
     @Body({ schema: BatchChangeRequest }) change: BatchChangeRequest,
   ): Promise<BatchChange> {
     return this.commands.execute<ChangeBatch, BatchChange>(new ChangeBatch(ref, change));
@@ -107,7 +114,7 @@ export class BatchesController {
     answers: { 200: json('The batch, and what that did to order lines.', ChangedBatch, batchExample.cancelled) },
     problems: [invalidRequest, unknownBatch, tooManyLines, ...busy],
   })
-  cancel(@Param('ref', { schema: Id }) ref: string): Promise<BatchChange> {
+  cancel(@Param('ref', { schema: BatchRef }) ref: string): Promise<BatchChange> {
     return this.commands.execute<CancelBatch, BatchChange>(new CancelBatch(ref));
   }
 }

@@ -6,9 +6,11 @@ import { problem } from '../../platform/http/problem';
 const eta = Eta.describe('When it arrives; null: it is in the warehouse.');
 const units = 'Units, as bought or as found in the warehouse.';
 
+export const BatchRef = Id.describe('Names the batch, and no other of any SKU, for ever.');
+
 export const BatchRequest = z
   .strictObject({
-    ref: Id.describe('Names the batch, and no other of any SKU, for ever.'),
+    ref: BatchRef,
     sku: Id.describe('The stock keeping unit.'),
     qty: StockQuantity.describe(units),
     eta: eta.default(null),
@@ -81,7 +83,10 @@ const promised = z.array(AffectedLine).describe('Backorders that could be served
 
 export const CreatedBatch = z
   .object({ batch: Batch, created: z.boolean().describe('False: the same batch was there before.'), promised })
-  .meta({ id: 'CreatedBatch', description: 'A batch, and who got something of it at once.' }) satisfies z.ZodType<BatchCreation>;
+  .meta({
+    id: 'CreatedBatch',
+    description: 'A batch, and who got something of it at once.',
+  }) satisfies z.ZodType<BatchCreation>;
 
 export const ChangedBatch = z
   .object({
@@ -91,7 +96,10 @@ export const ChangedBatch = z
     shortfall: z.array(AffectedLine).describe('Those of them that fit nowhere and wait now.'),
     promised,
   })
-  .meta({ id: 'ChangedBatch', description: 'A batch after a change, and what that did to order lines.' }) satisfies z.ZodType<BatchChange>;
+  .meta({
+    id: 'ChangedBatch',
+    description: 'A batch after a change, and what that did to order lines.',
+  }) satisfies z.ZodType<BatchChange>;
 
 const batch: BatchState = {
   ref: 'batch-2026-117',
@@ -112,7 +120,12 @@ const line = {
   eta: '2026-12-24',
   priority: 0,
 };
-const moved = { released: [line], reallocated: [{ ...line, batchRef: 'batch-2026-130', eta: '2027-01-15' }], shortfall: [], promised: [] };
+const moved = {
+  released: [line],
+  reallocated: [{ ...line, batchRef: 'batch-2026-130', eta: '2027-01-15' }],
+  shortfall: [],
+  promised: [],
+};
 
 /** Batches as they appear in the documentation. */
 export const batchExample = {
@@ -124,13 +137,20 @@ export const batchExample = {
   cancelled: { batch: { ...batch, promised: 0, available: 0, cancelled: true }, ...moved },
 };
 
-export const unknownBatch = problem(404, 'unknown-batch', 'There is no batch batch-2026-117.', { ref: 'batch-2026-117' });
+export const unknownBatch = problem(404, 'unknown-batch', 'There is no batch batch-2026-117.', {
+  ref: 'batch-2026-117',
+});
 export const batchExists = problem(409, 'batch-exists', 'Batch batch-2026-117 exists with other content.', {
   ref: 'batch-2026-117',
 });
-export const batchCancelled = problem(409, 'batch-cancelled', 'Batch batch-2026-117 was cancelled and can no longer be changed.', {
-  ref: 'batch-2026-117',
-});
+export const batchCancelled = problem(
+  409,
+  'batch-cancelled',
+  'Batch batch-2026-117 was cancelled and can no longer be changed.',
+  {
+    ref: 'batch-2026-117',
+  },
+);
 export const tooManyLines = problem(
   409,
   'too-many-lines',

@@ -11,8 +11,8 @@ export const databaseTimeouts = {
   idleInTransaction: 30_000,
 };
 
-/** @param poolSize connections at most */
-export function dataSourceOptions(url: string, poolSize = 10): PostgresDataSourceOptions {
+/** @param options.timeouts off for migrations, which may take as long as they need */
+export function dataSourceOptions(url: string, { poolSize = 20, timeouts = true } = {}): PostgresDataSourceOptions {
   return {
     type: 'postgres',
     url,
@@ -25,9 +25,11 @@ export function dataSourceOptions(url: string, poolSize = 10): PostgresDataSourc
     extra: {
       pipeline: true,
       keepAlive: true,
-      query_timeout: databaseTimeouts.answer,
-      statement_timeout: databaseTimeouts.statement,
-      idle_in_transaction_session_timeout: databaseTimeouts.idleInTransaction,
+      ...(timeouts && {
+        query_timeout: databaseTimeouts.answer,
+        statement_timeout: databaseTimeouts.statement,
+        idle_in_transaction_session_timeout: databaseTimeouts.idleInTransaction,
+      }),
     },
   };
 }

@@ -21,14 +21,19 @@ export const sqlState = (error: unknown): string | undefined => {
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in (error as object) ? code : undefined;
 };
 
+/** Whether the server reported that a statement failed, and with it its transaction: nothing of it was done. */
+export const isStatementError = (error: unknown): boolean =>
+  sqlState(error) !== undefined && (error as { severity: unknown }).severity === 'ERROR';
+
 /**
  * Whether an error leaves open what the server did: the connection was lost, the answer did not come in time, or the
- * server is going away (classes 08 and 57P).
+ * server ended the session (severity FATAL or PANIC, classes 08 and 57P).
  */
 export const isConnectionLost = (error: unknown): boolean => {
   const state = sqlState(error);
-  if (state !== undefined) return state.startsWith('08') || state.startsWith('57P');
-  return error instanceof Error && !programmingErrors.some((kind) => error instanceof kind);
+  if (state === undefined) return error instanceof Error && !programmingErrors.some((kind) => error instanceof kind);
+  const { severity } = error as { severity: unknown };
+  return severity === 'FATAL' || severity === 'PANIC' || state.startsWith('08') || state.startsWith('57P');
 };
 
 /** The driver reports a lost connection by plain errors; these are somebody's mistake instead. */
@@ -53,7 +58,10 @@ export class Connection implements Queryable {
   constructor(
     private readonly client: PoolClient,
     private readonly giveBack: (error?: Error | boolean) => void,
-  ) {}
+  ) {
+    // The statements under way report a lost connection; without a listener the event would end the process.
+    client.on('error', ignore);
+  }
 
   async query<Row extends object>({ name, text }: Statement, values?: readonly unknown[]): Promise<Row[]> {
     return (await this.run<Row>({ name, text }, values)).rows;
@@ -66,16 +74,34 @@ export class Connection implements Queryable {
 
   /** Back to the pool, for a connection that is known to be idle and outside of a transaction. */
   release(): void {
-    if (!this.#released) this.giveBack();
-    this.#released = true;
+    this.leave();
+  }
+
+  /** Ends a failed transaction: no connection goes back to the pool inside one, or in a state that is not known. */
+  async abandon(error: unknown): Promise<void> {
+    if (isConnectionLost(error)) return this.destroy();
+    try {
+      await this.query({ text: 'ROLLBACK' });
+      this.release();
+    } catch {
+      this.destroy();
+    }
   }
 
   /** Closed for good: the only thing to do with a connection whose state is not known. */
   destroy(): void {
-    if (!this.#released) this.giveBack(true);
+    this.leave(true);
+  }
+
+  private leave(destroy = false): void {
+    if (this.#released) return;
     this.#released = true;
+    this.giveBack(destroy);
+    this.client.off('error', ignore);
   }
 }
+
+const ignore = (): void => undefined;
 
 /** The database as the platform's own code sees it: TypeORM's pool, without TypeORM's query runners. */
 @Injectable()
@@ -85,7 +111,10 @@ export class Database implements Queryable {
   /** @throws if no connection is had within the pool's time limit */
   async connect(): Promise<Connection> {
     const driver = this.dataSource.driver as PostgresDriver;
-    const [client, release] = (await driver.obtainMasterConnection()) as [PoolClient, (error?: Error | boolean) => void];
+    const [client, release] = (await driver.obtainMasterConnection()) as [
+      PoolClient,
+      (error?: Error | boolean) => void,
+    ];
     return new Connection(client, release);
   }
 
@@ -99,6 +128,24 @@ export class Database implements Queryable {
     } catch (error) {
       if (isConnectionLost(error)) connection.destroy();
       else connection.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Runs `work` in a transaction: READ COMMITTED, committed if it returns. Not retried: a COMMIT whose connection was lost
+   * is reported as the lost connection, and may have happened.
+   */
+  async transaction<T>(work: (transaction: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.connect();
+    try {
+      await connection.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' });
+      const result = await work(connection);
+      await connection.query({ text: 'COMMIT' });
+      connection.release();
+      return result;
+    } catch (error) {
+      await connection.abandon(error);
       throw error;
     }
   }

@@ -257,9 +257,10 @@ interface Departure {
 /** Waits for this process to be gone, even by kill -9: the pipe closes. Only then it costs more than a sleeping shell. */
 function startWatchdog(departure: Departure): ChildProcess {
   const program = `(${leave.toString()})(${JSON.stringify(departure)})`;
-  const watchdog = spawn('/bin/sh', ['-c', 'read -r left || exec "$0" -e "$1"', process.execPath, program], {
+  const wait = 'read -r left || exec "$NODE" -e "$PROGRAM"';
+  const watchdog = spawn('/bin/sh', ['-c', wait, 'batchwise-watchdog', departure.directory], {
     cwd: '/',
-    env: {},
+    env: { NODE: process.execPath, PROGRAM: program },
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });

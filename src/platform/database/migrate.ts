@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import type { Type } from '@nestjs/common';
 import { DataSource, type MigrationInterface } from 'typeorm';
+import { isRestoredLog, renumberRestoredLog } from '../event-log/restored-log';
+import { Database } from './database';
 import { dataSourceOptions } from './data-source-options';
 
 type MigrationClass = new () => MigrationInterface;
@@ -21,7 +23,7 @@ export class SchemaMismatch extends Error {}
 
 async function withDataSource<T>(url: string, modules: readonly Type[], use: (source: DataSource) => Promise<T>) {
   const source = new DataSource({
-    ...dataSourceOptions(url),
+    ...dataSourceOptions(url, { timeouts: false }),
     migrations: migrationsOf(modules),
     migrationsTableName: 'schema_migration',
   });
@@ -34,8 +36,8 @@ async function withDataSource<T>(url: string, modules: readonly Type[], use: (so
 }
 
 /**
- * Brings a database to the schema of the modules, in one transaction; one process at a time, whoever comes second finds
- * nothing left to do.
+ * Brings a database to the schema of the modules, in one transaction, and gives a log that was restored from another server
+ * places that fit this one. One process at a time; whoever comes second finds nothing left to do.
  * @returns the names of the migrations that ran
  */
 export async function migrate(url: string, modules: readonly Type[]): Promise<string[]> {
@@ -43,7 +45,10 @@ export async function migrate(url: string, modules: readonly Type[]): Promise<st
     const lock = source.createQueryRunner();
     try {
       await lock.query(`SELECT pg_advisory_lock(hashtext('batchwise:migrate'))`);
-      return (await source.runMigrations({ transaction: 'all' })).map((migration) => migration.name);
+      const ran = await source.runMigrations({ transaction: 'all' });
+      const database = new Database(source);
+      if (await isRestoredLog(database)) await database.transaction(renumberRestoredLog);
+      return ran.map((migration) => migration.name);
     } finally {
       await lock.query(`SELECT pg_advisory_unlock(hashtext('batchwise:migrate'))`).catch(() => undefined);
       await lock.release();
@@ -67,6 +72,11 @@ export async function requireCurrentSchema(url: string, modules: readonly Type[]
     }
     if (foreign.length > 0) {
       throw new SchemaMismatch(`the database is of another version of Batchwise: it has ${foreign.join(', ')}`);
+    }
+    if (await isRestoredLog(new Database(source))) {
+      throw new SchemaMismatch(
+        'the database was restored from another server: set MIGRATE_ON_START=true to migrate it',
+      );
     }
   });
 }

@@ -1,5 +1,10 @@
 import { Controller, Get, Header, ServiceUnavailableException } from '@nestjs/common';
-import { HealthCheckService, type HealthCheckResult, HealthIndicatorService, TypeOrmHealthIndicator } from '@nestjs/terminus';
+import {
+  HealthCheckService,
+  type HealthCheckResult,
+  HealthIndicatorService,
+  TypeOrmHealthIndicator,
+} from '@nestjs/terminus';
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { DomainError } from '../../kernel/domain-error';
@@ -9,9 +14,7 @@ import { Traffic } from '../http/traffic';
 
 const databaseTimeoutMs = 1000;
 
-const Health = z
-  .object({ status: z.literal('ok') })
-  .meta({ id: 'Health', description: 'The service is well.' });
+const Health = z.object({ status: z.literal('ok') }).meta({ id: 'Health', description: 'The service is well.' });
 
 /** The service cannot take requests now. */
 class NotReady extends DomainError {
@@ -61,7 +64,8 @@ export class HealthController {
         () => this.database.pingCheck('database', { timeout: databaseTimeoutMs }),
       ]);
     } catch (error) {
-      if (error instanceof ServiceUnavailableException) throw new NotReady((error.getResponse() as HealthCheckResult).details);
+      if (error instanceof ServiceUnavailableException)
+        throw new NotReady((error.getResponse() as HealthCheckResult).details);
       throw error;
     }
     return { status: 'ok' };

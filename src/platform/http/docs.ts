@@ -30,13 +30,17 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Batches', 'What stock there is, and when it arrives.')
     .addTag('Allocations', 'Promising single order lines.')
     .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
-    .addTag('Book contract', 'The routes of the book Architecture Patterns with Python, exactly as its clients know them.')
+    .addTag(
+      'Book contract',
+      'The routes of the book Architecture Patterns with Python, exactly as its clients know them.',
+    )
     .addTag('Operations', 'Health and metrics.')
     .build();
   config.info.license = { name: license, identifier: license } as never;
+  delete config.info.contact;
   const document = SwaggerModule.createDocument(app, config, { standardSchemaConverter: toOpenApi });
-  const { schemas } = z.toJSONSchema(z.globalRegistry, { io: 'input', uri: reference });
-  document.components = { ...document.components, schemas: sorted(schemas) as never };
+  const { schemas } = z.toJSONSchema(z.globalRegistry, { ...jsonSchema, uri: reference });
+  document.components = { ...document.components, schemas: sorted(schemas) };
   return document;
 }
 
@@ -50,6 +54,14 @@ export function serveDocs(app: INestApplication): void {
   });
 }
 
+/** What a client may send. Answers are documented the same way: a client must expect members it does not know. */
+const jsonSchema = {
+  io: 'input',
+  override: ({ jsonSchema: schema }) => {
+    if (schema.format === 'date') delete schema.pattern;
+  },
+} as const satisfies z.core.ToJSONSchemaParams;
+
 const reference = (id: string): string => `#/components/schemas/${id}`;
 
 /** A schema with an id is named in the document's components; any other is written where it is used. */
@@ -57,8 +69,7 @@ function toOpenApi(schema: unknown): { schema: object } | undefined {
   if (!(schema instanceof z.core.$ZodType)) return undefined;
   const id = z.globalRegistry.get(schema)?.id;
   if (id !== undefined) return { schema: { $ref: reference(id) } };
-  const { $schema, $defs, ...inline } = z.toJSONSchema(schema, { io: 'input' });
-  return { schema: inline };
+  return { schema: without(['$schema', '$defs'], z.toJSONSchema(schema, jsonSchema)) };
 }
 
 /** By name, without what only a document of its own would need. */
@@ -66,8 +77,8 @@ const sorted = (schemas: Record<string, object>): Record<string, object> =>
   Object.fromEntries(
     Object.entries(schemas)
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, schema]) => {
-        const { $schema, $id, id, ...component } = schema as Record<string, unknown>;
-        return [name, component];
-      }),
+      .map(([name, schema]) => [name, without(['$schema', '$id', 'id'], schema)]),
   );
+
+const without = (names: readonly string[], schema: object): object =>
+  Object.fromEntries(Object.entries(schema).filter(([name]) => !names.includes(name)));

@@ -24,7 +24,12 @@ interface Operation {
 const reference = (schema: z.ZodType): object => ({ $ref: `#/components/schemas/${z.globalRegistry.get(schema)?.id}` });
 
 /** A JSON answer. Its schema must have an id: `.meta({ id })`. */
-export const json = <T>(description: string, schema: z.ZodType<T>, example: T, headers?: Answer['headers']): Answer => ({
+export const json = <T>(
+  description: string,
+  schema: z.ZodType<T>,
+  example: T,
+  headers?: Answer['headers'],
+): Answer => ({
   description,
   content: { 'application/json': { schema: reference(schema), example } },
   ...(headers && { headers }),
@@ -42,11 +47,16 @@ export const locationHeader = {
 };
 
 /** Documents an operation: what it is called, what it is for, and everything that it answers. */
-export function Endpoint(operationId: string, { summary, description, answers, problems = [] }: Operation): MethodDecorator {
-  const failures: readonly ProblemExample[] = [...problems, internal];
+export function Endpoint(
+  operationId: string,
+  { summary, description, answers, problems = [] }: Operation,
+): MethodDecorator {
+  const failures: readonly ProblemExample[] = 500 in answers ? problems : [...problems, internal];
   return applyDecorators(
     ApiOperation({ operationId, summary, ...(description !== undefined && { description }) }),
-    ...Object.entries(answers).map(([status, answer]) => ApiResponse({ status: Number(status), ...(answer as object) })),
+    ...Object.entries(answers).map(([status, answer]) =>
+      ApiResponse({ status: Number(status), ...(answer as object) }),
+    ),
     ...[...new Set(failures.map(({ status }) => status))].map((status) =>
       ApiResponse({ status, ...(failure(failures.filter((problem) => problem.status === status)) as object) }),
     ),
@@ -62,7 +72,10 @@ function failure(examples: readonly ProblemExample[]): Answer {
         examples: Object.fromEntries(
           examples.map((example) => [
             example.code,
-            { summary: example.title, value: { ...example, instance: 'urn:batchwise:request:0199f4b2-6e1c-7d3a-9c55-3f0a8b1e2d47' } },
+            {
+              summary: example.title,
+              value: { ...example, instance: 'urn:batchwise:request:0199f4b2-6e1c-7d3a-9c55-3f0a8b1e2d47' },
+            },
           ]),
         ),
       },

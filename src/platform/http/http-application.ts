@@ -26,6 +26,7 @@ const keepAliveTimeoutMs = 72_000;
 export async function createHttpApplication(
   module: Type | DynamicModule,
   options: NestApplicationOptions = {},
+  logger?: StructuredLogger,
 ): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit: bodyLimitBytes,
@@ -47,7 +48,7 @@ export async function createHttpApplication(
     abortOnError: false,
     ...options,
   });
-  if (!options.preview) follow(app);
+  if (!options.preview) follow(app, logger ?? app.get(StructuredLogger));
   app.useGlobalPipes(new SchemaPipe());
   app.useGlobalFilters(new ProblemFilter(methodsOf));
   serveDocs(app);
@@ -55,8 +56,7 @@ export async function createHttpApplication(
 }
 
 /** Gives every request its ids and its context, counts it while it is answered, and logs at debug how it ended. */
-function follow(app: NestFastifyApplication): void {
-  const logger = app.get(StructuredLogger);
+function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
   app.useLogger(logger);
   const traffic = app.get(Traffic);
   const fastify = app.getHttpAdapter().getInstance();
@@ -75,7 +75,14 @@ function follow(app: NestFastifyApplication): void {
   if (!logger.isLevelEnabled('debug')) return;
   const log = new Logger('Http');
   fastify.addHook('onResponse', ({ method, routeOptions, id }, { statusCode, elapsedTime }, done) => {
-    log.debug({ msg: 'request completed', method, route: routeOptions.url, status: statusCode, ms: elapsedTime, requestId: id });
+    log.debug({
+      msg: 'request completed',
+      method,
+      route: routeOptions.url,
+      status: statusCode,
+      ms: elapsedTime,
+      requestId: id,
+    });
     done();
   });
 }
@@ -86,7 +93,11 @@ const idFrom = (header: string | string[] | undefined): string | undefined =>
 /** What the router refuses never reaches the application. */
 function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyReply): void {
   const answer = problemOf(error, request.id);
-  reply.status(answer.status).header('x-request-id', request.id).type('application/problem+json').send(JSON.stringify(answer));
+  reply
+    .status(answer.status)
+    .header('x-request-id', request.id)
+    .type('application/problem+json')
+    .send(JSON.stringify(answer));
 }
 
 /** What is not HTTP never becomes a request: the answer is written to the socket, which is closed. */
@@ -107,4 +118,3 @@ function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
       `Connection: close\r\n\r\n${body}`,
   );
 }
-

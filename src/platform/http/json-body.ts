@@ -26,8 +26,15 @@ export function readJsonBodies(fastify: FastifyInstance): void {
       return request.method === 'DELETE' ? done(null, undefined) : done(new MalformedJson('The body is empty.'));
     if (!isUtf8(body)) return done(new MalformedJson('The body is not UTF-8.'));
     const text = body.toString('utf8', body.subarray(0, 3).equals(byteOrderMark) ? 3 : 0);
-    void parse(request, text, (error, value) =>
-      error ? done(new MalformedJson(`The body is not valid JSON: ${error.message}`)) : done(null, value),
-    );
+    void parse(request, text, (error, value) => (error ? done(new MalformedJson(fault(text))) : done(null, value)));
   });
+}
+
+function fault(text: string): string {
+  try {
+    JSON.parse(text);
+    return 'The body has a key that could reach a prototype.';
+  } catch (error) {
+    return `The body is not valid JSON: ${(error as Error).message}`;
+  }
 }

@@ -29,7 +29,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (problem.status === 405) reply.header('allow', (problem.allowed as string[]).join(', '));
     if (error instanceof MalformedJson) reply.removeHeader('connection');
     if (request.routeOptions.config.errors === 'message') {
-      reply.status(problem.status < 500 ? 400 : problem.status).send({ message: problem.detail });
+      const status = problem.status < 500 ? 400 : problem.status;
+      reply.status(status).header('content-type', 'application/json; charset=utf-8').send({ message: problem.detail });
     } else {
       reply.status(problem.status).header('content-type', 'application/problem+json; charset=utf-8').send(problem);
     }

@@ -54,25 +54,25 @@ const refusals: Record<string, readonly [code: string, detail: string]> = {
 
 const title = (code: string): string => `${code.charAt(0).toUpperCase()}${code.slice(1).replaceAll('-', ' ')}`;
 
-/** A problem without the members that depend on the occurrence. */
-export const problem = (status: number, code: string, detail: string, details: Readonly<Record<string, unknown>> = {}) => ({
-  ...details,
-  type: `urn:batchwise:problem:${code}`,
-  title: title(code),
-  status,
-  detail,
-  code,
-});
+/** A problem without the members that depend on the occurrence. `details` cannot replace the standard members. */
+export function problem(status: number, code: string, detail: string, details: Readonly<Record<string, unknown>> = {}) {
+  const standard = { type: `urn:batchwise:problem:${code}`, title: title(code), status, detail, code };
+  return { ...standard, ...details, ...standard };
+}
 
 /** What the client is told about an error. Of an unexpected one it learns nothing but that it happened. */
 export function problemOf(error: unknown, requestId: string): Problem {
   const instance = `urn:batchwise:request:${requestId}`;
   if (error instanceof DomainError)
     return { ...problem(statusOf[error.kind], error.code, error.message, error.details), instance };
-  if (error instanceof HttpError) return { ...problem(error.status, error.code, error.message, error.details), instance };
+  if (error instanceof HttpError)
+    return { ...problem(error.status, error.code, error.message, error.details), instance };
   const { statusCode, code } = refusalOf(error);
   if (statusCode < 400 || statusCode > 499)
-    return { ...problem(500, 'internal', 'The service failed; the log of the service tells more by the request id.'), instance };
+    return {
+      ...problem(500, 'internal', 'The service failed; the log of the service tells more by the request id.'),
+      instance,
+    };
   const phrase = STATUS_CODES[statusCode] ?? 'Bad Request';
   const [ours, detail] = refusals[code] ?? [phrase.toLowerCase().replaceAll(/[^a-z]+/g, '-'), `${phrase}.`];
   return { ...problem(statusCode, ours, detail), instance };
@@ -82,5 +82,5 @@ export function problemOf(error: unknown, requestId: string): Problem {
 function refusalOf(error: unknown): { statusCode: number; code: string } {
   if (!(error instanceof Error)) return { statusCode: 500, code: '' };
   const { statusCode, status, code } = { ...error, ...(error.cause ?? {}) } as Record<string, unknown>;
-  return { statusCode: Number(statusCode ?? status ?? 500), code: String(code ?? '') };
+  return { statusCode: Number(statusCode ?? status ?? 500), code: typeof code === 'string' ? code : '' };
 }

@@ -19,9 +19,14 @@ export class StructuredLogger implements LoggerService {
 
   constructor(
     { logLevel, logFormat }: Pick<Config, 'logLevel' | 'logFormat'>,
-    destination: DestinationStream = logFormat === 'pretty' ? pretty({ sync: true, ignore: 'pid,hostname' }) : process.stdout,
+    destination: DestinationStream = logFormat === 'pretty'
+      ? pretty({ sync: true, ignore: 'pid,hostname' })
+      : pino.destination({ fd: 1, sync: true }),
   ) {
-    this.#pino = pino({ level: logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, mixin }, destination);
+    this.#pino = pino(
+      { level: logLevel, base: undefined, timestamp: pino.stdTimeFunctions.isoTime, mixin },
+      destination,
+    );
   }
 
   log(message: unknown, ...rest: unknown[]): void {

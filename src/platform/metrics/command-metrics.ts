@@ -4,6 +4,8 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { DomainError } from '../../kernel/domain-error';
 import { Outstanding } from '../outstanding';
 
+type Execute = (command: ICommand, ...rest: never[]) => Promise<unknown>;
+
 /** Counts the commands of this process by name and outcome: `ok`, the code of the domain's refusal, or `failed`. */
 @Injectable()
 export class CommandMetrics implements OnApplicationBootstrap {
@@ -24,7 +26,8 @@ export class CommandMetrics implements OnApplicationBootstrap {
       registers: [registry],
       collect() {
         this.reset();
-        for (const [command, outcomes] of counts) for (const [outcome, n] of outcomes) this.inc({ command, outcome }, n);
+        for (const [command, outcomes] of counts)
+          for (const [outcome, n] of outcomes) this.inc({ command, outcome }, n);
       },
     });
     new Gauge({
@@ -39,8 +42,9 @@ export class CommandMetrics implements OnApplicationBootstrap {
 
   /** Wraps the bus once; a count costs two map look-ups per command. */
   onApplicationBootstrap(): void {
-    const execute = this.commands.execute.bind(this.commands) as (command: ICommand, ...rest: never[]) => Promise<unknown>;
-    this.commands.execute = (async (command: ICommand, ...rest: never[]): Promise<unknown> => {
+    const { commands } = this;
+    const execute: Execute = commands.execute.bind(commands);
+    const counted: Execute = async (command, ...rest) => {
       this.running.begin();
       let outcome = 'ok';
       try {
@@ -52,12 +56,16 @@ export class CommandMetrics implements OnApplicationBootstrap {
         this.running.end();
         this.#count(command.constructor.name, outcome);
       }
-    }) as CommandBus['execute'];
+    };
+    commands.execute = counted;
   }
 
   #count(command: string, outcome: string): void {
     let outcomes = this.#counts.get(command);
-    if (outcomes === undefined) this.#counts.set(command, (outcomes = new Map()));
+    if (outcomes === undefined) {
+      outcomes = new Map<string, number>();
+      this.#counts.set(command, outcomes);
+    }
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
 }

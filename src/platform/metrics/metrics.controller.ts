@@ -13,7 +13,12 @@ export class MetricsController {
   @Endpoint('getMetrics', {
     summary: 'Read the metrics of this process',
     description: 'In the text format of Prometheus.',
-    answers: { 200: text('The metrics.', '# TYPE batchwise_commands_total counter\nbatchwise_commands_total{command="Allocate",outcome="ok"} 42') },
+    answers: {
+      200: text(
+        'The metrics.',
+        '# TYPE batchwise_commands_total counter\nbatchwise_commands_total{command="Allocate",outcome="ok"} 42',
+      ),
+    },
   })
   metrics(): Promise<string> {
     return this.registry.metrics();

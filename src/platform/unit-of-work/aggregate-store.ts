@@ -32,15 +32,17 @@ export abstract class AggregateStore<Needs, Repository> {
 export interface AggregateSession<Needs, Repository> {
   /**
    * Loads what is needed of the aggregates whose keys are locked.
-   * @param now database clock, read after the locks: ISO instant with microseconds
-   * @param wait whether to wait for aggregates whose rows someone outside has locked
+   * @param options.now database clock, read after the locks: ISO instant with microseconds
+   * @param options.wait whether to wait for aggregates whose rows someone outside has locked
+   * @param options.thorough whether to look at all rows of the aggregates for such locks, which costs more: storing has
+   * met one before
    * @returns the keys of those that were not waited for
    */
   load(
     connection: Connection,
     keys: readonly string[],
     needs: readonly Needs[],
-    options: { readonly now: string; readonly wait: boolean },
+    options: { readonly now: string; readonly wait: boolean; readonly thorough: boolean },
   ): Promise<readonly string[]>;
 
   /** Loads what an aggregate found missing, of the aggregates that are loaded. */

@@ -1,6 +1,6 @@
 import { v7 as uuidv7 } from 'uuid';
 import { NotLoaded } from '../../kernel/unit-of-work';
-import { allSent, type Connection, type Database, isConnectionLost, sqlState } from '../database/database';
+import { allSent, type Connection, type Database, isStatementError, sqlState } from '../database/database';
 import { appendEvents, type NewEvent } from '../event-log/event-log';
 import type { RequestContext } from '../request-context';
 import type { AggregateSession, AggregateStore } from './aggregate-store';
@@ -15,10 +15,11 @@ export class Work<Needs, Repository> implements Waiting {
   /** What it returned or threw when it last ran; true for the caller once the transaction is durable. */
   outcome: Outcome | undefined;
   settled = false;
+  /** Known once its needs are resolved. */
+  keys: readonly string[] = [];
 
   constructor(
     readonly place: number,
-    public keys: readonly string[],
     readonly needs: Needs,
     readonly run: (repository: Repository) => unknown,
     readonly context: RequestContext,
@@ -35,12 +36,6 @@ export class Work<Needs, Repository> implements Waiting {
   }
 }
 
-/** What an attempt left undone: works to be put back, and keys that others have locked. */
-export interface LeftOver<W> {
-  readonly works: readonly W[];
-  readonly contended: readonly string[];
-}
-
 interface LockRow {
   readonly key: string;
   readonly had: boolean;
@@ -49,8 +44,10 @@ interface LockRow {
 
 /** A work that keeps asking for more is a mistake in its aggregate. */
 const loadsMax = 100;
-/** For rows that someone outside holds: long enough for an ordinary transaction, short enough for those who wait here. */
-const begin = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'` };
+/** A group that may leave works out does so rather than let the others wait for a row that someone outside holds. */
+const begin = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '200ms'` };
+/** Long enough for an ordinary transaction, short enough for those who wait here. */
+const beginToWait = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'` };
 const commit = { text: 'COMMIT' };
 const rollback = { text: 'ROLLBACK' };
 
@@ -83,14 +80,18 @@ export class GroupTransaction<Needs, Repository> {
   events = 0;
   /** A COMMIT was sent, and nobody knows yet what became of it. */
   inDoubt = false;
+  /** Look at all rows of the aggregates for locks of others: storing has met one. */
+  thorough = false;
+  /** Waits for locks (2 s at most), instead of leaving the works out that need what others hold. */
+  readonly wait: boolean;
   private readonly id = uuidv7();
-  private wait: boolean;
+  private leftOut: Work<Needs, Repository>[] = [];
+  private contended: string[] = [];
   private form: (() => readonly Work<Needs, Repository>[]) | undefined;
 
   /**
-   * @param keys of all works
+   * @param keys of all works, or those to wait for until the works are found
    * @param group.works the works, or how to find them once the locks are had
-   * @param group.wait whether to wait for locks (2 s at most), or to leave the works out that need what others hold
    */
   constructor(
     private readonly database: Database,
@@ -110,8 +111,7 @@ export class GroupTransaction<Needs, Repository> {
   halves(): GroupTransaction<Needs, Repository>[] {
     const middle = this.works.length >> 1;
     return [this.works.slice(0, middle), this.works.slice(middle)].map((works) => {
-      const keys = [...new Set(works.flatMap((work) => work.keys))];
-      return new GroupTransaction(this.database, this.store, keys, { works, wait: true });
+      return new GroupTransaction(this.database, this.store, keysOf(works), { works, wait: false });
     });
   }
 
@@ -119,71 +119,94 @@ export class GroupTransaction<Needs, Repository> {
    * Locks, loads, runs the works and commits. On return every work of {@link works} has its outcome.
    * @throws whatever the database reports. If {@link inDoubt} is not set then, nothing happened.
    */
-  async attempt(): Promise<LeftOver<Work<Needs, Repository>>> {
+  async attempt(): Promise<void> {
     const connection = await this.database.connect();
     try {
-      const left = await this.work(connection);
+      await this.work(connection);
       connection.release();
-      return left;
     } catch (error) {
-      // Whoever holds the locks may be gone tomorrow; who was refused once waits for them from now on.
-      this.wait = true;
-      if (!this.inDoubt) for (const work of this.works) work.begun = false;
-      await abandon(connection, error);
+      if (!this.inDoubt) this.nothingHappened();
+      await connection.abandon(error);
       throw error;
     }
   }
 
-  private async work(connection: Connection): Promise<LeftOver<Work<Needs, Repository>>> {
-    const locks = await this.lock(connection);
-    const had = new Set(locks.filter((lock) => lock.had).map((lock) => lock.key));
-    if (this.form) this.works = this.form();
-    this.form = undefined;
-    this.works = this.works.filter((work) => !work.settled || this.inDoubt);
-    const late: Work<Needs, Repository>[] = [];
-    this.leaveOut(late, (work) => work.keys.every((key) => had.has(key)));
+  /** Hands over, once, what the last attempt left out, whether it failed or not: works, and keys that others hold. */
+  takeLeftOver(): { readonly works: readonly Work<Needs, Repository>[]; readonly contended: readonly string[] } {
+    const left = { works: this.leftOut, contended: this.contended };
+    this.leftOut = [];
+    this.contended = [];
+    return left;
+  }
 
-    if (this.inDoubt && (await this.hadCommitted(connection))) {
-      this.inDoubt = false;
-      return { works: [], contended: [] };
+  private async work(connection: Connection): Promise<void> {
+    // In doubt nobody can be left out: what was sent together was committed together, or not at all.
+    const wait = this.wait || this.inDoubt;
+    const locks = await this.lock(connection, wait);
+    const had = new Set<string>();
+    for (const { key, had: isHad } of locks) {
+      if (isHad) had.add(key);
+      else this.contended.push(key);
     }
     const idIsStored = this.inDoubt;
-    this.inDoubt = false;
+    if (this.inDoubt) {
+      const committed = await this.hadCommitted(connection);
+      this.inDoubt = false;
+      if (committed) return;
+      this.nothingHappened();
+    }
+    if (this.form) this.works = this.form();
+    this.form = undefined;
     this.works = this.works.filter((work) => !work.settled);
+    this.leaveOutThoseBeside(had);
 
     const session = this.store.open();
     const busy = await session.load(
       connection,
       [...had],
       this.works.map((work) => work.needs),
-      { now: locks.at(-1)!.now, wait: this.wait },
+      { now: locks.at(-1)!.now, wait, thorough: this.thorough },
     );
     for (const key of busy) had.delete(key);
+    this.contended.push(...busy);
     for (const work of this.works) work.keys = [...new Set([...work.keys, ...session.keysOf(work.needs)])];
-    this.leaveOut(late, (work) => work.keys.every((key) => had.has(key)));
+    this.leaveOutThoseBeside(had);
 
     const events: NewEvent[] = [];
     for (const work of this.works) await this.run(work, session, connection, events);
     this.events = events.length;
     if (events.length === 0) await connection.query(rollback);
     else await this.storeAndCommit(connection, session, events, idIsStored);
-    return { works: late, contended: [...locks.filter((lock) => !lock.had).map((lock) => lock.key), ...busy] };
   }
 
-  private async lock(connection: Connection): Promise<LockRow[]> {
-    const begun = connection.query(begin);
-    const locked = connection.query<LockRow>(this.wait ? waitForLocks : tryLocks, [
-      this.keys.map((key) => `${this.store.kind}:${key}`),
+  private async lock(connection: Connection, wait: boolean): Promise<LockRow[]> {
+    const keys = this.works.length > 0 ? keysOf(this.works) : this.keys;
+    const begun = connection.query(wait ? beginToWait : begin);
+    const locked = connection.query<LockRow>(wait ? waitForLocks : tryLocks, [
+      keys.map((key) => `${this.store.kind}:${key}`),
     ]);
     await allSent([begun, locked]);
     const prefix = this.store.kind.length + 1;
     return (await locked).map((lock) => ({ ...lock, key: lock.key.slice(prefix) }));
   }
 
-  /** Keeps the works that can go on, and adds the others to `late`. */
-  private leaveOut(late: Work<Needs, Repository>[], canGoOn: (work: Work<Needs, Repository>) => boolean): void {
-    late.push(...this.works.filter((work) => !canGoOn(work)));
-    this.works = this.works.filter(canGoOn);
+  /** Leaves out the works that need other keys than `had`, and those behind them that share a key: they keep their order. */
+  private leaveOutThoseBeside(had: ReadonlySet<string>): void {
+    const reserved = new Set<string>();
+    const canGoOn: Work<Needs, Repository>[] = [];
+    for (const work of this.works) {
+      if (work.keys.every((key) => had.has(key) && !reserved.has(key))) {
+        canGoOn.push(work);
+      } else {
+        this.leftOut.push(work);
+        for (const key of work.keys) reserved.add(key);
+      }
+    }
+    this.works = canGoOn;
+  }
+
+  private nothingHappened(): void {
+    for (const work of this.works) work.begun = false;
   }
 
   /** Storing the id again waits for a transaction that is still under way, and then tells the truth. */
@@ -240,20 +263,15 @@ export class GroupTransaction<Needs, Repository> {
     try {
       await allSent([...stored, committed]);
     } finally {
-      const answer = await committed.catch((error: unknown) => error);
-      this.inDoubt = isConnectionLost(answer);
+      const failure = await committed.then(() => undefined).catch((error: unknown) => error);
+      this.inDoubt = failure !== undefined && !isStatementError(failure);
     }
-    if ((await committed).command !== 'COMMIT') throw new Error('the server rolled back a transaction without an error');
+    if ((await committed).command !== 'COMMIT')
+      throw new Error('the server rolled back a transaction without an error');
   }
 }
 
-/** Ends what is left of a failed transaction: no connection goes back to the pool inside one, or in an unknown state. */
-async function abandon(connection: Connection, error: unknown): Promise<void> {
-  if (isConnectionLost(error)) return connection.destroy();
-  try {
-    await connection.query(rollback);
-    connection.release();
-  } catch {
-    connection.destroy();
-  }
-}
+/** The keys of all of several works. */
+export const keysOf = (works: readonly { readonly keys: readonly string[] }[]): string[] => [
+  ...new Set(works.flatMap((work) => work.keys)),
+];

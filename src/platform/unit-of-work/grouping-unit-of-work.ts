@@ -3,13 +3,13 @@ import { OutcomeUnknown, Overloaded, UnitOfWork } from '../../kernel/unit-of-wor
 import { type Database, isConnectionLost, sqlState } from '../database/database';
 import { currentContext } from '../request-context';
 import type { AggregateStore } from './aggregate-store';
-import { GroupTransaction, type Outcome, Work } from './group-transaction';
+import { GroupTransaction, keysOf, type Outcome, Work } from './group-transaction';
 import { WorkQueue } from './work-queue';
 
 export interface GroupingOptions {
   /** Works of one transaction at most; 1 turns grouping off. */
   readonly groupMax: number;
-  /** Transactions under way at once at most, those that only wait for a lock not counted. */
+  /** Transactions under way at once at most, those not counted that wait for a lock or are held up. */
   readonly groupsInFlight: number;
   /** Works that wait at most; more are refused as overloaded. */
   readonly queueMax: number;
@@ -17,7 +17,12 @@ export interface GroupingOptions {
   readonly deadline: number;
 }
 
-export const groupingDefaults: GroupingOptions = { groupMax: 512, groupsInFlight: 2, queueMax: 20_000, deadline: 10_000 };
+export const groupingDefaults: GroupingOptions = {
+  groupMax: 512,
+  groupsInFlight: 2,
+  queueMax: 20_000,
+  deadline: 10_000,
+};
 
 /** Aggregates of one transaction at most; a work that needs more goes alone. */
 const keysMax = 256;
@@ -25,12 +30,25 @@ const keysMax = 256;
 const worthAnotherGroup = 64;
 /** Transactions that wait for locks of others, at most. */
 const waitersMax = 4;
+/** A transaction that takes longer (ms), for a lock or a connection that is dead, no longer keeps others from beginning. */
+const heldUpAfter = 250;
+/** Transactions that are held up, at most. Together with the others they leave connections of the pool to the queries. */
+const heldUpMax = 2;
+/** How often a group is tried for a reason that should pass, before the reason is looked for in one of its works … */
+const together = 3;
+/** … and how often that one is tried, which keeps the rest of its group waiting. */
+const alone = 6;
+/** The attempt whose backoff a database deserves that does not let us begin. */
+const unreachable = 5;
 const sweepEvery = 250;
 
-const needsRetry = new Set([
+const lockTimeout = '55P03';
+const uniqueViolation = '23505';
+/** A class: disk full, out of memory, too many connections. */
+const outOfResources = '53';
+const passes = new Set([
   '40001', // serialization failure: something stored was not as it was loaded
   '40P01', // deadlock with someone outside
-  '55P03', // lock timeout
 ]);
 
 /** What watches a unit of work: for metrics. */
@@ -49,9 +67,10 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private readonly queue = new WorkQueue<Work<Needs, Repository>>();
   private readonly options: GroupingOptions;
   private readonly unsettled = new Set<Work<Needs, Repository>>();
-  private lookingUp: { needs: Needs; found: (keys: readonly string[]) => void; failed: (error: unknown) => void }[] = [];
+  private lookingUp: Work<Needs, Repository>[] = [];
   private arrivals = 0;
   private inFlight = 0;
+  private heldUp = 0;
   private waiters = 0;
   private pumpScheduled = false;
   private sweeper: NodeJS.Timeout | undefined;
@@ -75,20 +94,20 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
 
   async run<T>(needs: Needs, work: (repository: Repository) => T): Promise<T> {
     if (this.closed || this.unsettled.size >= this.options.queueMax) throw new Overloaded();
-    const named = this.store.keysNamedBy(needs);
-    const keys = named ?? (await this.findKeys(needs));
-    if (keys.length === 0) return this.store.open().attempt(work).result;
+    const keys = this.store.keysNamedBy(needs);
     return new Promise<T>((resolve, reject) => {
       const answer = (outcome: Outcome): void => {
         this.unsettled.delete(waiting);
         if ('error' in outcome) reject(outcome.error as Error);
         else resolve(outcome.result as T);
+        this.tellIfIdle();
       };
       const deadline = Date.now() + this.options.deadline;
-      const waiting = new Work(this.arrivals++, [...new Set(keys)], needs, work, currentContext(), deadline, answer);
+      const waiting = new Work(this.arrivals++, needs, work, currentContext(), deadline, answer);
       this.unsettled.add(waiting);
       this.sweeper ??= setInterval(() => this.sweep(), sweepEvery).unref();
-      if (this.queue.add(waiting)) this.schedulePump();
+      if (keys) this.enqueue(waiting, keys);
+      else this.lookUp(waiting);
     });
   }
 
@@ -101,34 +120,47 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
 
   /** Waits until nothing is under way. */
   async idle(): Promise<void> {
-    if (this.unsettled.size + this.inFlight + this.waiters > 0) {
-      await new Promise<void>((resolve) => this.whenIdle.push(resolve));
-    }
+    if (this.isIdle) return;
+    await new Promise<void>((resolve) => this.whenIdle.push(resolve));
   }
 
   async beforeApplicationShutdown(): Promise<void> {
     await this.close();
   }
 
+  private enqueue(work: Work<Needs, Repository>, keys: readonly string[]): void {
+    if (work.settled) return;
+    work.keys = [...new Set(keys)];
+    if (keys.length === 0) work.settle(this.runOnNothing(work));
+    else if (this.queue.add(work)) this.schedulePump();
+  }
+
+  /** Works whose needs lead nowhere find nothing, which needs no transaction. */
+  private runOnNothing(work: Work<Needs, Repository>): Outcome {
+    try {
+      return { result: this.store.open().attempt(work.run).result };
+    } catch (error) {
+      return { error };
+    }
+  }
+
   /** Works that arrive in the same turn of the event loop look their keys up together. */
-  private findKeys(needs: Needs): Promise<readonly string[]> {
-    return new Promise((found, failed) => {
-      this.lookingUp.push({ needs, found, failed });
-      if (this.lookingUp.length > 1) return;
-      setImmediate(() => {
-        const asked = this.lookingUp;
-        this.lookingUp = [];
-        this.store
-          .findKeys(
-            asked.map((one) => one.needs),
-            this.database,
-          )
-          .then((keys) => asked.forEach((one, i) => one.found(keys[i] ?? [])))
-          .catch((error: unknown) => {
-            const reason = isConnectionLost(error) ? new Overloaded('The database does not answer.') : error;
-            asked.forEach((one) => one.failed(reason));
-          });
-      });
+  private lookUp(work: Work<Needs, Repository>): void {
+    this.lookingUp.push(work);
+    if (this.lookingUp.length > 1) return;
+    setImmediate(() => {
+      const works = this.lookingUp;
+      this.lookingUp = [];
+      this.store
+        .findKeys(
+          works.map((one) => one.needs),
+          this.database,
+        )
+        .then((keys) => works.forEach((one, i) => this.enqueue(one, keys[i] ?? [])))
+        .catch((error: unknown) => {
+          const reason = isConnectionLost(error) ? new Overloaded('The database does not answer.') : error;
+          for (const one of works) one.settle({ error: reason });
+        });
     });
   }
 
@@ -147,93 +179,133 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       if (this.inFlight > 0 && this.queue.length < worthAnotherGroup) break;
       const works = this.queue.take({ works: this.options.groupMax, keys: keysMax });
       if (works.length === 0) break;
-      this.inFlight += 1;
-      void this.commitTogether(works).finally(() => {
-        this.inFlight -= 1;
-        this.ended();
-      });
+      void this.commitTogether(works);
     }
     while (this.waiters < waitersMax) {
       const keys = this.queue.takeContended();
       if (!keys) break;
-      this.waiters += 1;
-      void this.waitForLocks(keys).finally(() => {
-        this.waiters -= 1;
-        this.ended();
-      });
+      void this.waitForLocks(keys);
     }
   }
 
-  private ended(): void {
-    this.pump();
-    if (this.unsettled.size + this.inFlight + this.waiters > 0) return;
-    for (const resolve of this.whenIdle.splice(0)) resolve();
+  private get isIdle(): boolean {
+    return this.unsettled.size + this.inFlight + this.heldUp + this.waiters === 0;
+  }
+
+  private tellIfIdle(): void {
+    if (this.isIdle) for (const resolve of this.whenIdle.splice(0)) resolve();
   }
 
   private async commitTogether(works: readonly Work<Needs, Repository>[]): Promise<void> {
-    const keys = new Set(works.flatMap((work) => work.keys));
+    const keys = keysOf(works);
+    this.inFlight += 1;
+    let heldUp = false;
+    const timer = setTimeout(() => {
+      if (this.heldUp === heldUpMax) return;
+      heldUp = true;
+      this.heldUp += 1;
+      this.inFlight -= 1;
+      this.pump();
+    }, heldUpAfter);
     try {
-      await this.commit(new GroupTransaction(this.database, this.store, [...keys], { works, wait: false }));
+      await this.commit(new GroupTransaction(this.database, this.store, keys, { works, wait: false }));
     } finally {
-      this.queue.free(keys);
+      clearTimeout(timer);
+      if (heldUp) this.heldUp -= 1;
+      else this.inFlight -= 1;
+      this.ended(keys);
     }
   }
 
-  /** Waits for locks that others hold, without holding anything, and then takes the works that have come to wait too. */
+  /** Waits for locks that others hold, and then takes the works that have come to wait for them too. */
   private async waitForLocks(keys: readonly string[]): Promise<void> {
     const limits = { works: this.options.groupMax, keys: keysMax };
+    const works = (): Work<Needs, Repository>[] => this.queue.takeAllOf(keys, limits);
+    this.waiters += 1;
     try {
-      await this.commit(
-        new GroupTransaction(this.database, this.store, keys, { works: () => this.queue.takeAllOf(keys, limits), wait: true }),
-      );
+      await this.commit(new GroupTransaction(this.database, this.store, keys, { works, wait: true }));
     } finally {
-      this.queue.free(keys);
+      this.waiters -= 1;
+      this.ended(keys);
     }
+  }
+
+  private ended(keys: Iterable<string>): void {
+    this.queue.free(keys);
+    this.pump();
+    this.tellIfIdle();
   }
 
   /** Brings a group to its end, whatever happens: every work is settled, or back in the queue. */
   private async commit(group: GroupTransaction<Needs, Repository>): Promise<void> {
     for (let attempt = 1; ; attempt += 1) {
-      try {
-        const left = await group.attempt();
-        this.queue.markContended(left.contended);
-        this.queue.putBack(left.works.filter((work) => !work.settled));
-        this.observer?.groupEnded(group.works.length, group.events > 0 ? 'committed' : 'unchanged');
-        for (const work of group.works) work.settle(work.outcome!);
-        return;
-      } catch (error) {
-        if (group.works.length === 0) {
-          // Whoever holds the locks went on holding them; the works still wait in the queue, up to their deadlines.
-          if (sqlState(error) === '55P03') this.queue.markContended(group.keys);
-          else await delay(backoff(attempt));
-          return;
-        }
-        if (!(await this.mayTryAgain(group, error, attempt))) return;
-      }
+      const failure = await group.attempt().then(
+        () => undefined,
+        (error: unknown) => ({ error }),
+      );
+      const left = group.takeLeftOver();
+      this.queue.markContended(left.contended);
+      this.putBack(left.works);
+      if (!failure) return this.succeed(group);
+      if (!(await this.mayTryAgain(group, failure.error, attempt))) return;
     }
   }
 
-  /** Decides what follows a failed attempt: another one (true), or the works were settled here. */
-  private async mayTryAgain(group: GroupTransaction<Needs, Repository>, error: unknown, attempt: number): Promise<boolean> {
-    const state = sqlState(error);
-    const lost = isConnectionLost(error);
-    if (group.works.every((work) => Date.now() >= work.deadline) && (lost || needsRetry.has(state ?? ''))) {
-      const outcome = { error: group.inDoubt ? new OutcomeUnknown() : new Overloaded() };
-      for (const work of group.works) work.settle(outcome);
-    } else if (lost || state === '40001' || state === '40P01' || (needsRetry.has(state ?? '') && group.works.length === 1)) {
+  private succeed(group: GroupTransaction<Needs, Repository>): void {
+    this.observer?.groupEnded(group.works.length, group.events > 0 ? 'committed' : 'unchanged');
+    for (const work of group.works) work.settle(work.outcome!);
+  }
+
+  /** Decides what follows a failed attempt: another one (true), or the works were settled or put back here. */
+  private async mayTryAgain(
+    group: GroupTransaction<Needs, Repository>,
+    error: unknown,
+    attempt: number,
+  ): Promise<boolean> {
+    const { works } = group;
+    const state = sqlState(error) ?? '';
+    if (works.length === 0) {
+      // Whoever holds the locks went on holding them; the works still wait in the queue, up to their deadlines.
+      if (state === lockTimeout) this.queue.markContended(group.keys);
+      else await delay(backoff(unreachable));
+      return false;
+    }
+    if (works.every((work) => Date.now() >= work.deadline)) {
+      this.giveUp(group, group.inDoubt ? new OutcomeUnknown() : new Overloaded());
+      return false;
+    }
+    const mayPass = passes.has(state) && attempt < (works.length === 1 ? alone : together);
+    if (group.inDoubt || isConnectionLost(error) || mayPass) {
+      // In doubt whatever went wrong now: only the same group, under the same id, finds out what became of it.
       await delay(backoff(attempt));
       return true;
-    } else if (group.works.length > 1) {
+    }
+    if (state === lockTimeout && (group.wait || (group.thorough && works.length === 1))) {
+      this.queue.markContended(keysOf(works));
+      this.putBack(works);
+    } else if (state === lockTimeout && !group.thorough) {
+      // Someone outside holds a row: the next attempt finds out whose, and goes on without it.
+      group.thorough = true;
+      return true;
+    } else if (works.length > 1) {
       for (const half of group.halves()) await this.commit(half);
-      return false;
-    } else if (state === '23505' && attempt <= 3) {
+    } else if (state === uniqueViolation && attempt <= together) {
       // Someone else stored the same key meanwhile: loaded again, the domain sees it and decides.
       return true;
     } else {
-      group.works[0]!.settle({ error });
+      const ofTheDatabase = passes.has(state) || state.startsWith(outOfResources);
+      this.giveUp(group, ofTheDatabase ? new Overloaded() : error);
     }
-    this.observer?.groupEnded(group.works.length, 'failed');
     return false;
+  }
+
+  private giveUp(group: GroupTransaction<Needs, Repository>, error: unknown): void {
+    this.observer?.groupEnded(group.works.length, 'failed');
+    for (const work of group.works) work.settle({ error });
+  }
+
+  private putBack(works: readonly Work<Needs, Repository>[]): void {
+    this.queue.putBack(works.filter((work) => !work.settled));
   }
 
   /** Nobody waits for ever, not even for a database that has stopped. */

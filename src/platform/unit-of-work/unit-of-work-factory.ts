@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config';
 import { Database } from '../database/database';
+import { LogSignal } from '../event-log/log-signal';
 import { GroupingMetrics } from '../metrics/grouping-metrics';
 import type { AggregateStore } from './aggregate-store';
 import { GroupingUnitOfWork } from './grouping-unit-of-work';
@@ -12,11 +13,15 @@ export class UnitOfWorkFactory {
     private readonly database: Database,
     private readonly config: Config,
     private readonly metrics: GroupingMetrics,
+    private readonly log: LogSignal,
   ) {}
 
   grouping<Needs, Repository>(store: AggregateStore<Needs, Repository>): GroupingUnitOfWork<Needs, Repository> {
     const unitOfWork = new GroupingUnitOfWork(this.database, store, this.config, {
-      groupEnded: (works, outcome) => this.metrics.groupEnded(store.kind, works, outcome),
+      groupEnded: (works, outcome) => {
+        if (outcome === 'committed') this.log.announce();
+        this.metrics.groupEnded(store.kind, works, outcome);
+      },
     });
     this.metrics.showDepth(store.kind, () => unitOfWork.depth);
     return unitOfWork;

@@ -18,8 +18,12 @@ export interface GroupLimits {
 export class WorkQueue<Work extends Waiting> {
   private waiting: Work[] = [];
   private readonly taken = new Set<string>();
-  /** Keys that were locked by someone else when last tried. Only {@link takeContended} gives works of these out. */
-  private readonly contended = new Set<string>();
+  /**
+   * Keys that were locked by someone else when last tried, and their turns: who was tried last is tried again last. Only
+   * {@link takeContended} gives works of these out.
+   */
+  private readonly contended = new Map<string, number>();
+  private turns = 0;
   private readonly demand = new Map<string, number>();
 
   get length(): number {
@@ -29,7 +33,9 @@ export class WorkQueue<Work extends Waiting> {
   /** @returns whether a group may form because of it: nothing before it, waiting or under way, touches its keys */
   add(work: Work): boolean {
     const first = work.keys.every((key) => !this.taken.has(key) && !this.demand.has(key));
-    this.waiting.push(work);
+    let place = this.waiting.length;
+    while (place > 0 && this.waiting[place - 1]!.place > work.place) place -= 1;
+    this.waiting.splice(place, 0, work);
     this.count(work, 1);
     return first;
   }
@@ -43,7 +49,7 @@ export class WorkQueue<Work extends Waiting> {
 
   /** Takes the next group, with its keys: as many as the limits allow, at least one; empty if nothing can go now. */
   take(limits: GroupLimits): Work[] {
-    const reserved = new Set(this.contended);
+    const reserved = new Set(this.contended.keys());
     const keys = new Set<string>();
     const group: Work[] = [];
     for (const work of this.waiting) {
@@ -62,20 +68,23 @@ export class WorkQueue<Work extends Waiting> {
     return group;
   }
 
-  /** Takes the keys of the first work that has contended ones, and is not held up by others; undefined if there is none. */
+  /**
+   * Takes the keys of a work that has contended ones and is not held up by others before it: of those, the one whose
+   * turn it is. Undefined if there is none.
+   */
   takeContended(): readonly string[] | undefined {
     if (this.contended.size === 0) return undefined;
     const reserved = new Set<string>();
-    for (const work of this.waiting) {
-      const free = work.keys.every((key) => !reserved.has(key) && !this.taken.has(key));
-      if (free && work.keys.some((key) => this.contended.has(key))) {
-        for (const key of work.keys) this.taken.add(key);
-        return work.keys;
-      }
-      for (const key of work.keys) reserved.add(key);
+    let next: { readonly keys: readonly string[]; readonly turn: number } | undefined;
+    for (const { keys } of this.waiting) {
+      const turn = Math.min(...keys.map((key) => this.contended.get(key) ?? Infinity));
+      const free = keys.every((key) => !reserved.has(key) && !this.taken.has(key));
+      if (free && turn < (next?.turn ?? Infinity)) next = { keys, turn };
+      for (const key of keys) reserved.add(key);
     }
-    this.contended.clear();
-    return undefined;
+    if (!next) this.contended.clear();
+    for (const key of next?.keys ?? []) this.taken.add(key);
+    return next?.keys;
   }
 
   /** Takes the works that need no other keys than `keys`, which are taken and had; the keys are no longer contended. */
@@ -100,7 +109,8 @@ export class WorkQueue<Work extends Waiting> {
 
   /** Notes that someone else holds the locks of keys. */
   markContended(keys: Iterable<string>): void {
-    for (const key of keys) this.contended.add(key);
+    this.turns += 1;
+    for (const key of keys) this.contended.set(key, this.turns);
   }
 
   /** Takes out, for good, the works that `isOver`. */

@@ -1,0 +1,56 @@
+import type { Queryable } from '../database/database';
+import type { Position, StoredEvent } from './stored-event';
+
+const columns = `
+  transaction_id::text AS "transactionId", position::text AS position, id, stream, version::int8::float8 AS version, type,
+  data, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "occurredAt", actor,
+  correlation_id AS "correlationId", causation_id AS "causationId"`;
+
+/*
+ * Only what no transaction can come before any more: those that may still commit have an id of xmin or above. A cursor on
+ * the position alone would pass them by.
+ */
+const eventsAfter = {
+  name: 'event-log-after',
+  text: `
+    SELECT ${columns} FROM platform.event
+    WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
+      AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY transaction_id, position LIMIT $3`,
+};
+
+const headOfLog = {
+  name: 'event-log-head',
+  text: `
+    SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.event
+    ORDER BY transaction_id DESC, position DESC LIMIT 1`,
+};
+
+const eventByVersion = {
+  name: 'event-log-by-version',
+  text: `SELECT ${columns} FROM platform.event WHERE stream = $1 AND version = $2`,
+};
+
+/** The events behind a place in the log that can be delivered, in the order of the log. */
+export const readAfter = (
+  database: Queryable,
+  { transactionId, position }: Position,
+  limit: number,
+): Promise<StoredEvent[]> => database.query<StoredEvent>(eventsAfter, [transactionId, position, limit]);
+
+/** The last place of the log, whether it can be delivered yet or not; undefined: the log is empty. */
+export const readHead = async (database: Queryable): Promise<Position | undefined> =>
+  (await database.query<Position>(headOfLog))[0];
+
+/** One event of a stream. */
+export const readEvent = async (
+  database: Queryable,
+  stream: string,
+  version: number,
+): Promise<StoredEvent | undefined> => (await database.query<StoredEvent>(eventByVersion, [stream, version]))[0];
+
+/** Whether a place lies behind another one. */
+export const isBehind = (a: Position, b: Position): boolean => {
+  const [first, second] = [BigInt(a.transactionId), BigInt(b.transactionId)];
+  return first === second ? BigInt(a.position) < BigInt(b.position) : first < second;
+};

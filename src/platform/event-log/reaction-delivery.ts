@@ -1,0 +1,78 @@
+import type { DomainEvent } from '../../kernel/event';
+import { inContext } from '../request-context';
+import { apart, byStream, type Delivery, type Desk, parkAndAdvance } from './delivery';
+import type { ParkedEvent, ToPark } from './parked-events';
+import { type EventClass, type Position, revive, type StoredEvent } from './stored-event';
+import type { AfterLastAttempt } from './subscriber';
+
+/** No handler keeps its subscriber waiting for longer, in milliseconds. */
+const handleWithin = 30_000;
+/** Streams that are handled at the same time. */
+const streamsAtOnce = 8;
+
+export interface EventHandler {
+  handle(event: DomainEvent): unknown;
+}
+
+/** At least once, in order per stream: every event is handled and awaited, then the checkpoint moves. */
+export class ReactionDelivery implements Delivery {
+  private readonly classes: ReadonlyMap<string, EventClass>;
+
+  constructor(
+    private readonly name: string,
+    private readonly handler: EventHandler,
+    events: readonly EventClass[],
+    readonly afterLastAttempt: AfterLastAttempt,
+  ) {
+    this.classes = new Map(events.map((event) => [event.type, event]));
+  }
+
+  wants(type: string): boolean {
+    return this.classes.has(type);
+  }
+
+  async deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void> {
+    const { free, behind } = apart(desk, events);
+    const runs = byStream(free);
+    const toPark: ToPark[] = behind;
+    const work = async (): Promise<void> => {
+      for (let run = runs.shift(); run; run = runs.shift()) toPark.push(...(await this.handleRun(run)));
+    };
+    await Promise.all(Array.from({ length: streamsAtOnce }, work));
+    await parkAndAdvance(desk, toPark, from, to);
+  }
+
+  async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent): Promise<void> {
+    await this.handle(event);
+    await desk.parked.remove(desk.database, parked);
+  }
+
+  /** @returns the event that failed and those behind it */
+  private async handleRun(run: readonly StoredEvent[]): Promise<ToPark[]> {
+    for (const [place, event] of run.entries()) {
+      try {
+        await this.handle(event);
+      } catch (error) {
+        return [{ event, error }, ...run.slice(place + 1).map((next) => ({ event: next }))];
+      }
+    }
+    return [];
+  }
+
+  private async handle(stored: StoredEvent): Promise<void> {
+    const event = revive(stored, this.classes.get(stored.type)!);
+    const context = { actor: `reaction:${this.name}`, correlationId: stored.correlationId, causationId: stored.id };
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`${this.name} took longer than ${handleWithin / 1000} s`)),
+        handleWithin,
+      );
+    });
+    try {
+      await Promise.race([inContext(context, async () => this.handler.handle(event)), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

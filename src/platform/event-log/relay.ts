@@ -1,0 +1,136 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import { v7 as uuidv7 } from 'uuid';
+import { Database } from '../database/database';
+import { RelayMetrics } from '../metrics/relay-metrics';
+import type { Delivery } from './delivery';
+import { isBehind, readHead } from './event-log-reader';
+import { LogSignal } from './log-signal';
+import { type Attempts, patientAttempts } from './parked-events';
+import { ProjectionDelivery } from './projection-delivery';
+import { PublisherDelivery } from './publisher-delivery';
+import { type EventHandler, ReactionDelivery } from './reaction-delivery';
+import type { EventClass, Position } from './stored-event';
+import { Projection, Publisher, Reaction } from './subscriber';
+import { Subscription, type SubscriptionObserver } from './subscription';
+
+/** Milliseconds between looks at the end of the log, for events of other replicas. */
+const lookEvery = 50;
+/** Where @nestjs/cqrs keeps the events of a class with `@EventsHandler`. */
+const eventsHandlerMetadata = '__eventsHandler__';
+
+/**
+ * Brings the events of the log to their subscribers: the projections, publishers and reactions among the providers of all
+ * modules. Each subscriber is worked by one replica at a time.
+ */
+@Injectable()
+export class Relay implements OnModuleInit, BeforeApplicationShutdown, SubscriptionObserver {
+  /** How often a failing event is tried. */
+  attempts: Attempts = patientAttempts;
+  private readonly logger = new Logger(Relay.name);
+  private readonly owner = uuidv7();
+  private readonly subscribers = new Map<string, Delivery>();
+  private readonly subscriptions: Subscription[] = [];
+  private head: Position | undefined;
+  private looking: Promise<void> | undefined;
+  private readonly stopping = new AbortController();
+  private poke: () => void = () => undefined;
+  private poked = false;
+
+  constructor(
+    private readonly discovery: DiscoveryService,
+    private readonly database: Database,
+    private readonly signal: LogSignal,
+    private readonly metrics: RelayMetrics,
+  ) {}
+
+  /** @throws if two subscribers have one name, or an event handler has none */
+  onModuleInit(): void {
+    for (const { instance, metatype } of this.discovery.getProviders()) {
+      if (instance instanceof Projection) this.add(instance.name, new ProjectionDelivery(instance));
+      else if (instance instanceof Publisher) this.add(instance.name, new PublisherDelivery(instance));
+      else if (instance && metatype) this.addReaction(instance as EventHandler, metatype);
+    }
+  }
+
+  /** The names of all subscribers. */
+  get names(): string[] {
+    return [...this.subscribers.keys()].sort();
+  }
+
+  /** Begins to deliver. Not before the application is up: reactions send commands. */
+  start(): void {
+    for (const [name, delivery] of this.subscribers) {
+      const { database, owner, attempts } = this;
+      this.subscriptions.push(new Subscription(database, name, delivery, owner, attempts, this));
+    }
+    for (const subscription of this.subscriptions) subscription.start();
+    this.signal.listen(() => {
+      this.poked = true;
+      this.poke();
+    });
+    this.looking ??= this.look();
+  }
+
+  /** Finishes what is being delivered and leaves the rest to others. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    this.poke();
+    await Promise.all([this.looking, ...this.subscriptions.map((subscription) => subscription.stop())]);
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await this.stop();
+  }
+
+  failed(subscriber: string, error: unknown): void {
+    this.metrics.failed(subscriber);
+    this.logger.warn(`${subscriber} could not go on and tries again: ${String(error)}`);
+  }
+
+  deadLetter(subscriber: string, stream: string, version: number, error: unknown): void {
+    this.metrics.deadLetter(subscriber);
+    this.logger.error(`${subscriber} gave up on ${stream} version ${version}, a dead letter now: ${String(error)}`);
+  }
+
+  private addReaction(instance: EventHandler, metatype: NonNullable<unknown>): void {
+    const events = Reflect.getMetadata(eventsHandlerMetadata, metatype) as EventClass[] | undefined;
+    if (!events) return;
+    const reaction = Reflect.getMetadata(Reaction.KEY, metatype) as
+      { name: string; afterLastAttempt: 'block' | 'skip' } | undefined;
+    if (!reaction)
+      throw new Error(`${(metatype as { name: string }).name} handles events: give it a name with @Reaction`);
+    this.add(reaction.name, new ReactionDelivery(reaction.name, instance, events, reaction.afterLastAttempt));
+  }
+
+  private add(name: string, delivery: Delivery): void {
+    if (this.subscribers.has(name)) throw new Error(`two subscribers of the event log are called ${name}`);
+    this.subscribers.set(name, delivery);
+  }
+
+  /** Looks at the end of the log, at once when this process wrote to it, and wakes the subscriptions if it moved. */
+  private async look(): Promise<void> {
+    while (!this.stopping.signal.aborted) {
+      this.poked = false;
+      try {
+        const head = await readHead(this.database);
+        if (head && (!this.head || isBehind(this.head, head))) {
+          this.head = head;
+          for (const subscription of this.subscriptions) subscription.wake(head);
+        }
+      } catch (error) {
+        this.logger.warn(`the end of the event log could not be read: ${String(error)}`);
+        await this.pause(1_000);
+      }
+      if (!this.poked) await this.pause(lookEvery);
+    }
+  }
+
+  private async pause(milliseconds: number): Promise<void> {
+    const over = new AbortController();
+    const poked = new Promise<void>((resolve) => (this.poke = resolve));
+    await Promise.race([poked, delay(milliseconds, undefined, { signal: over.signal }).catch(() => undefined)]);
+    over.abort();
+  }
+}

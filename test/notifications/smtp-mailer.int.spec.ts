@@ -1,0 +1,165 @@
+import { type Mail, MailRejected } from '../../src/notifications/messaging/mailer';
+import { SmtpMailer } from '../../src/notifications/messaging/smtp-mailer';
+import { listenRaw, MailServer } from './mail-server';
+
+const mail: Mail = {
+  messageId: '<01890000-0000-7000-8000-000000000001@batchwise>',
+  sender: 'allocations@example.com',
+  recipient: 'stock@made.com',
+  subject: 'allocation service notification',
+  body: 'Out of stock for SMALL-TABLE',
+  stream: 'product:SMALL-TABLE',
+  version: 7,
+};
+const impatient = { connection: 200, greeting: 200, socket: 200 };
+const forLong = (): AbortSignal => AbortSignal.timeout(10_000);
+
+/** What sending the mail fails with. */
+const failure = async (mailer: SmtpMailer, signal = forLong()): Promise<Error> => {
+  const error: unknown = await mailer.send(mail, signal).then(
+    () => new Error('it was accepted'),
+    (reason: unknown) => reason,
+  );
+  return error as Error;
+};
+
+describe('SmtpMailer', () => {
+  let server: MailServer;
+  let mailer: SmtpMailer;
+
+  beforeEach(async () => {
+    server = await new MailServer().start();
+    mailer = new SmtpMailer(server.url, impatient);
+  });
+
+  afterEach(() => server.stop());
+
+  it('sends the mail of the book', async () => {
+    expect(await mailer.send(mail, forLong())).toBe('sent');
+    expect(server.received).toHaveLength(1);
+    expect(server.received[0]).toMatchObject({
+      from: 'allocations@example.com',
+      to: ['stock@made.com'],
+      headers: {
+        from: 'allocations@example.com',
+        to: 'stock@made.com',
+        subject: 'allocation service notification',
+        'message-id': mail.messageId,
+        'auto-submitted': 'auto-generated',
+        'x-batchwise-stream': 'product:SMALL-TABLE',
+        'x-batchwise-version': '7',
+      },
+      text: 'Out of stock for SMALL-TABLE',
+    });
+  });
+
+  it('lets no text become a header or another recipient', async () => {
+    const subject = 'Out of stock\r\nBcc: thief@example.com';
+    await mailer.send({ ...mail, subject, body: 'a line\n.\nMAIL FROM:<thief@example.com>' }, forLong());
+    expect(server.received).toHaveLength(1);
+    const [{ to, headers, text }] = server.received as [(typeof server.received)[0]];
+    expect({ to, text }).toEqual({ to: ['stock@made.com'], text: 'a line\n.\nMAIL FROM:<thief@example.com>' });
+    expect(headers).not.toHaveProperty('bcc');
+  });
+
+  it.each([
+    [{ recipient: 550 }, true],
+    [{ recipient: 450 }, false],
+    [{ recipient: 530 }, false],
+    [{ text: 554 }, true],
+    [{ text: 451 }, false],
+  ])('takes %j as final: %s', async (refusals, final) => {
+    server.refusals = refusals;
+    const error = await failure(mailer);
+    expect(error instanceof MailRejected).toBe(final);
+    expect(error.message).toContain(`${refusals.recipient ?? refusals.text} not this one`);
+    expect(server.received).toEqual([]);
+  });
+
+  it('does not take a server that wants no mail at all as final', async () => {
+    const unwilling = await listenRaw((socket) => socket.end('554 no mail service here\r\n'));
+    const error = await failure(new SmtpMailer(unwilling.url, impatient));
+    expect(error).not.toBeInstanceOf(MailRejected);
+    expect(error.message).toContain('554 no mail service here');
+    unwilling.stop();
+  });
+
+  describe('gives up on a server', () => {
+    it('that is not there', async () => {
+      await server.stop();
+      expect((await failure(mailer)).message).toContain('ECONNREFUSED');
+    });
+
+    it('that never says a word', async () => {
+      const tarpit = await listenRaw(() => undefined);
+      expect((await failure(new SmtpMailer(tarpit.url, impatient))).message).toContain('Greeting never received');
+      tarpit.stop();
+    });
+
+    it('that falls silent', async () => {
+      const tarpit = await listenRaw((socket) => socket.write('220 welcome\r\n'));
+      expect((await failure(new SmtpMailer(tarpit.url, impatient))).message).toContain('Timeout');
+      tarpit.stop();
+    });
+
+    it('that goes on and on without coming to an end', async () => {
+      const drips: NodeJS.Timeout[] = [];
+      const tarpit = await listenRaw((socket) => {
+        socket.write('220 welcome\r\n');
+        drips.push(setInterval(() => socket.write('250-one more\r\n'), 20));
+      });
+      const aborted = await failure(new SmtpMailer(tarpit.url, impatient), AbortSignal.timeout(600));
+      expect(aborted.message).toContain('aborted');
+      drips.forEach(clearInterval);
+      tarpit.stop();
+    });
+
+    it('that ends the connection after the text, without an answer', async () => {
+      server.refusals = { cut: true };
+      expect(await failure(mailer)).not.toBeInstanceOf(MailRejected);
+      server.refusals = {};
+      await mailer.send(mail, forLong());
+      expect(server.messageIds).toEqual([mail.messageId, mail.messageId]);
+    });
+  });
+
+  describe('never tells the password', () => {
+    const password = 'pa$$ word/ü';
+    const withPassword = (url: string): string =>
+      url.replace('smtp://', `smtp://stock%40made.com:${encodeURIComponent(password)}@`);
+    const forms = [
+      password,
+      encodeURIComponent(password),
+      Buffer.from(password).toString('base64'),
+      Buffer.from(`\0stock@made.com\0${password}`).toString('base64'),
+    ];
+
+    it('but uses it', async () => {
+      const seen: unknown[] = [];
+      const careful = await new MailServer({
+        allowInsecureAuth: true,
+        onAuth: (auth, _session, done) => {
+          seen.push(auth.username, auth.password);
+          done(null, { user: auth.username });
+        },
+      }).start();
+      await new SmtpMailer(withPassword(careful.url), impatient).send(mail, forLong());
+      expect(seen).toEqual(['stock@made.com', password]);
+      expect(careful.received).toHaveLength(1);
+      await careful.stop();
+    });
+
+    it.each(forms)('although the server repeats it: %s', async (form) => {
+      const indiscreet = await new MailServer({
+        allowInsecureAuth: true,
+        onAuth: (_auth, _session, done) =>
+          done(Object.assign(new Error(`do not know ${form}, sorry`), { responseCode: 535 })),
+      }).start();
+      const error = await failure(new SmtpMailer(withPassword(indiscreet.url), impatient));
+      expect(error).not.toBeInstanceOf(MailRejected);
+      expect(error.message).toContain('do not know ***, sorry');
+      expect(error.cause).toBeUndefined();
+      await indiscreet.stop();
+    });
+  });
+});
