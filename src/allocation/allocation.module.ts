@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Migrations } from '../platform/database/migrate';
 import { UnitOfWorkFactory } from '../platform/unit-of-work/unit-of-work-factory';
+import { DemoCommand } from './cli/demo.command';
 import { AllocationPolicy, WarehouseThenEarliestEta } from './domain/allocation-policy';
 import { ProductUnitOfWork } from './domain/product-unit-of-work';
 import { AllocateOrderHandler } from './handlers/allocate-order.handler';
@@ -14,6 +15,7 @@ import { ReleaseOrderHandler } from './handlers/release-order.handler';
 import { AllocationsController } from './http/allocations.controller';
 import { BookController } from './http/book.controller';
 import { OrdersController } from './http/orders.controller';
+import { invariants } from './persistence/invariants';
 import { Products1763800000001 } from './persistence/migrations/1763800000001-products';
 import { ProductStore } from './persistence/product-store';
 import { GetBatchHandler, ListBatchesHandler } from './queries/batches.query';
@@ -35,6 +37,8 @@ import { GetOrderHandler } from './queries/order.query';
     GetOrderHandler,
     ListBatchesHandler,
     ProductStore,
+    DemoCommand,
+    ...invariants,
     { provide: AllocationPolicy, useClass: WarehouseThenEarliestEta },
     {
       provide: ProductUnitOfWork,

@@ -174,7 +174,7 @@ describe('Product', () => {
           expect.objectContaining({
             code: 'line-already-allocated',
             kind: 'conflict',
-            details: expect.objectContaining({ orderId: 'o1', lineId: '1', sku: 'LAMP', qty: 3, batchRef: 'b1' }),
+            details: { line: expect.objectContaining({ orderId: 'o1', lineId: '1', sku: 'LAMP', qty: 3, batchRef: 'b1' }) },
           }),
         ),
       );
@@ -794,7 +794,7 @@ describe('Product', () => {
           expect.objectContaining({
             code: 'out-of-stock',
             kind: 'conflict',
-            details: expect.objectContaining({ orderId: 'o1', qty: 3, wanted: 6, status: 'promised' }),
+            details: { wanted: 6, line: expect.objectContaining({ orderId: 'o1', qty: 3, status: 'promised' }) },
           }),
         ),
       );

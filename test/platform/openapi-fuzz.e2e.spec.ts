@@ -197,7 +197,8 @@ describe('The OpenAPI document', () => {
           (operation.parameters ?? []).map(({ name, in: place, required, schema: type }) => {
             const value = fc.oneof(
               { weight: 6, arbitrary: allowed(type, name) },
-              fc.string({ minLength: 1, unit: 'grapheme' }),
+              // A client takes . and .. out of a path before it sends it.
+              fc.string({ minLength: 1, unit: 'grapheme' }).filter((text) => place !== 'path' || !/^\.\.?$/.test(text)),
             );
             return [`${place}:${name}`, required ? value : fc.option(value, { nil: undefined })];
           }),

@@ -72,7 +72,7 @@ export class ReplicaProcess {
   }
 
   async allocateAll(lines: readonly RequestedLine[]): Promise<LineOutcome[]> {
-    this.child.send(lines as RequestedLine[]);
+    this.child.send(lines);
     const [outcomes] = (await once(this.child, 'message')) as [LineOutcome[]];
     return outcomes;
   }
@@ -107,7 +107,7 @@ export async function serve(databaseUrl: string): Promise<void> {
     const outcomes = lines.map((line) =>
       allocate(line).then(
         ({ status }) => status,
-        (error: { code?: string }) => error.code ?? String(error),
+        (error: { code?: string }) => error.code ?? 'an error without a code',
       ),
     );
     void Promise.all(outcomes).then((all) => process.send!(all));

@@ -45,12 +45,21 @@ export async function runServer(env: Record<string, string>): Promise<{ code: nu
   return { code, output: output() };
 }
 
+const children = new Set<ChildProcess>();
+
+/** Ends whatever a failed test has left running. */
+export function endAllServers(): void {
+  for (const child of children) child.kill('SIGKILL');
+}
+
 function run(env: Record<string, string>): { child: ChildProcess; output: () => string } {
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', LOG_LEVEL: 'warn', DRAIN_DELAY_MS: '0', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  children.add(child);
+  child.once('exit', () => children.delete(child));
   let text = '';
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk) => (text += String(chunk)));
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (text += String(chunk)));
   return { child, output: () => text };
 }

@@ -36,24 +36,26 @@ export class BatchIsCancelled extends DomainError {
 
 /** The line is promised or waits with another quantity; amending it is what changes that. */
 export class LineAlreadyAllocated extends DomainError {
-  constructor({ orderId, lineId, sku, qty, status, batchRef }: LineState) {
+  constructor(line: LineState) {
+    const { orderId, lineId, sku, qty, status } = line;
     super(
       'line-already-allocated',
       'conflict',
       `Line ${lineId} of order ${orderId} is already ${status} with ${qty} of ${sku}; amend it to change the quantity.`,
-      { orderId, lineId, sku, qty, status, batchRef },
+      { line },
     );
   }
 }
 
 /** An amended line fits nowhere: what stood before stands. */
 export class AmendmentOutOfStock extends DomainError {
-  constructor({ orderId, lineId, sku, qty, status }: LineState, wanted: number) {
+  constructor(line: LineState, wanted: number) {
+    const { orderId, lineId, sku, qty, status } = line;
     super(
       'out-of-stock',
       'conflict',
       `Out of stock for ${sku}: line ${lineId} of order ${orderId} stays ${status} with ${qty}, ${wanted} cannot be had.`,
-      { orderId, lineId, sku, qty, wanted, status },
+      { line, wanted },
     );
   }
 }

@@ -79,11 +79,11 @@ export const lineAlreadyAllocated = problem(
   409,
   'line-already-allocated',
   'Line 1 of order order-1001 is already promised with 10 of SMALL-TABLE; amend it to change the quantity.',
-  { orderId: 'order-1001', lineId: '1', sku: 'SMALL-TABLE', qty: 10, batchRef: 'batch-2026-117' },
+  { line: promised },
 );
 export const tooManyLines = problem(
   409,
   'too-many-lines',
-  'The change would move 120000 order lines at once; 100000 is the limit. Make it in smaller steps.',
-  { count: 120_000, limit: 100_000 },
+  'The change would move more than 100000 order lines of SMALL-TABLE at once. Make it in smaller steps.',
+  { sku: 'SMALL-TABLE', limit: 100_000 },
 );

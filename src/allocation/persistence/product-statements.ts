@@ -1,7 +1,7 @@
 import type { LineStatus } from '../contract/order-lines';
 import { Product } from '../domain/product';
 
-/** The statements of the product store. All are set-based, and each is prepared once per connection. */
+/** The statements of the product store. All are set-based; those of the hot path are prepared once per connection. */
 
 export interface FoundSku {
   readonly ref: string | null;
@@ -9,8 +9,8 @@ export interface FoundSku {
   readonly sku: string;
 }
 
+/** Not prepared: it runs outside of the unit of work's transactions, whose settings keep old plans good for new tables. */
 export const findSkus = {
-  name: 'product-find-skus',
   text: `
     SELECT ref, NULL AS order_id, sku FROM allocation.batch_ref WHERE ref = ANY($1::text[])
     UNION ALL
@@ -32,10 +32,11 @@ const lockProductRows = (name: string, lock: string) => ({
   name,
   text: `
     WITH locked AS (SELECT * FROM allocation.product WHERE sku = ANY($1::text[]) ORDER BY sku ${lock})
-    SELECT sku, locked.version,
-           to_char(locked.changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at
-    FROM allocation.product LEFT JOIN locked USING (sku)
-    WHERE sku = ANY($1::text[])`,
+    SELECT sku, version, to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at
+    FROM locked
+    UNION ALL
+    SELECT sku, NULL, NULL FROM allocation.product
+    WHERE sku = ANY($1::text[]) AND sku NOT IN (SELECT sku FROM locked)`,
 });
 export const tryToLockProducts = lockProductRows('product-try-to-lock', 'FOR NO KEY UPDATE SKIP LOCKED');
 export const lockProducts = lockProductRows('product-lock', 'FOR NO KEY UPDATE');
@@ -45,8 +46,8 @@ export const productsWithLockedBatches = {
   name: 'product-with-locked-batches',
   text: `
     WITH free AS (SELECT sku, ref FROM allocation.batch WHERE sku = ANY($1::text[]) FOR NO KEY UPDATE SKIP LOCKED)
-    SELECT DISTINCT b.sku FROM allocation.batch AS b LEFT JOIN free USING (sku, ref)
-    WHERE b.sku = ANY($1::text[]) AND free.ref IS NULL`,
+    SELECT DISTINCT sku FROM allocation.batch
+    WHERE sku = ANY($1::text[]) AND (sku, ref) NOT IN (SELECT sku, ref FROM free)`,
 };
 
 export interface BatchRow {

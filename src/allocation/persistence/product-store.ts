@@ -82,15 +82,22 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
       connection.query<sql.BatchRow>(sql.openBatches, [skus]),
       connection.query<sql.LineRow>(sql.queueHeads, [skus]),
       this.loadLines(connection, lines),
-      this.loadRefs(connection, needs.flatMap((one) => one.refs ?? [])),
-      this.loadOrders(connection, needs.flatMap((one) => one.orders ?? [])),
+      this.loadRefs(
+        connection,
+        needs.flatMap((one) => one.refs ?? []),
+      ),
+      this.loadOrders(
+        connection,
+        needs.flatMap((one) => one.orders ?? []),
+      ),
     ]);
     const busy = new Set(withLockedBatches.map((row) => row.sku));
     const rows = new Map(products.map((row) => [row.sku, row]));
     for (const sku of skus) {
       const row = rows.get(sku);
       if (row?.version === null) busy.add(sku);
-      else if (!busy.has(sku)) this.addProduct(sku, Number(row?.version ?? 0), row && row.changed_at! > now ? row.changed_at! : now);
+      else if (!busy.has(sku))
+        this.addProduct(sku, Number(row?.version ?? 0), row && row.changed_at! > now ? row.changed_at! : now);
     }
     this.addBatches(batches);
     for (const row of heads) this.runOf(row.sku, (stored) => (stored.queue = { lines: [toLine(row)], untilQty: 1 }));

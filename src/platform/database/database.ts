@@ -1,6 +1,8 @@
+import { isNativeError } from 'node:util/types';
 import { Injectable } from '@nestjs/common';
 import type { PoolClient, QueryResult } from 'pg';
 import { DataSource } from 'typeorm';
+import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 
 /** A statement of the hot path. Its name makes the server prepare it once per connection; one name, one text. */
@@ -31,13 +33,13 @@ export const isStatementError = (error: unknown): boolean =>
  */
 export const isConnectionLost = (error: unknown): boolean => {
   const state = sqlState(error);
-  if (state === undefined) return error instanceof Error && !programmingErrors.some((kind) => error instanceof kind);
+  if (state === undefined) return isNativeError(error) && !programmingErrors.has(error.name);
   const { severity } = error as { severity: unknown };
   return severity === 'FATAL' || severity === 'PANIC' || state.startsWith('08') || state.startsWith('57P');
 };
 
 /** The driver reports a lost connection by plain errors; these are somebody's mistake instead. */
-const programmingErrors = [TypeError, RangeError, ReferenceError, SyntaxError];
+const programmingErrors = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError']);
 
 /**
  * Waits for all of several statements that were sent together.
@@ -118,17 +120,24 @@ export class Database implements Queryable {
     return new Connection(client, release);
   }
 
-  /** Runs one statement on any connection, as a transaction of its own. */
+  /**
+   * Runs one statement on any connection, as a transaction of its own.
+   * @throws Overloaded if the database is out of reach, or does not answer
+   */
   async query<Row extends object>(statement: Statement, values?: readonly unknown[]): Promise<Row[]> {
-    const connection = await this.connect();
+    let connection: Connection | undefined;
     try {
+      connection = await this.connect();
       const rows = await connection.query<Row>(statement, values);
       connection.release();
       return rows;
     } catch (error) {
-      if (isConnectionLost(error)) connection.destroy();
-      else connection.release();
-      throw error;
+      if (!isConnectionLost(error)) {
+        connection?.release();
+        throw error;
+      }
+      connection?.destroy();
+      throw new Overloaded('The database does not answer. Try again.', { cause: error });
     }
   }
 

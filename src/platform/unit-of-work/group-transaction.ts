@@ -44,10 +44,22 @@ interface LockRow {
 
 /** A work that keeps asking for more is a mistake in its aggregate. */
 const loadsMax = 100;
+/*
+ * A connection plans a statement once, perhaps while the tables are small, and keeps the plan when they have grown. So only
+ * plans are allowed that are good then: row by row, through an index.
+ */
+const begin = (lockTimeout: string) => ({
+  text: `
+    BEGIN ISOLATION LEVEL READ COMMITTED;
+    SET LOCAL lock_timeout = '${lockTimeout}';
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off`,
+});
 /** A group that may leave works out does so rather than let the others wait for a row that someone outside holds. */
-const begin = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '200ms'` };
+const beginBriskly = begin('200ms');
 /** Long enough for an ordinary transaction, short enough for those who wait here. */
-const beginToWait = { text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'` };
+const beginToWait = begin('2s');
 const commit = { text: 'COMMIT' };
 const rollback = { text: 'ROLLBACK' };
 
@@ -181,7 +193,7 @@ export class GroupTransaction<Needs, Repository> {
 
   private async lock(connection: Connection, wait: boolean): Promise<LockRow[]> {
     const keys = this.works.length > 0 ? keysOf(this.works) : this.keys;
-    const begun = connection.query(wait ? beginToWait : begin);
+    const begun = connection.query(wait ? beginToWait : beginBriskly);
     const locked = connection.query<LockRow>(wait ? waitForLocks : tryLocks, [
       keys.map((key) => `${this.store.kind}:${key}`),
     ]);

@@ -95,20 +95,20 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   async run<T>(needs: Needs, work: (repository: Repository) => T): Promise<T> {
     if (this.closed || this.unsettled.size >= this.options.queueMax) throw new Overloaded();
     const keys = this.store.keysNamedBy(needs);
-    return new Promise<T>((resolve, reject) => {
-      const answer = (outcome: Outcome): void => {
-        this.unsettled.delete(waiting);
-        if ('error' in outcome) reject(outcome.error as Error);
-        else resolve(outcome.result as T);
-        this.tellIfIdle();
-      };
+    const outcome = await new Promise<Outcome>((answer) => {
       const deadline = Date.now() + this.options.deadline;
-      const waiting = new Work(this.arrivals++, needs, work, currentContext(), deadline, answer);
+      const waiting = new Work(this.arrivals++, needs, work, currentContext(), deadline, (outcome) => {
+        this.unsettled.delete(waiting);
+        answer(outcome);
+        this.tellIfIdle();
+      });
       this.unsettled.add(waiting);
       this.sweeper ??= setInterval(() => this.sweep(), sweepEvery).unref();
       if (keys) this.enqueue(waiting, keys);
       else this.lookUp(waiting);
     });
+    if ('error' in outcome) throw outcome.error;
+    return outcome.result as T;
   }
 
   /** Waits until everything that was begun is done; from now on nothing new is accepted. */
