@@ -66,7 +66,7 @@ module.exports = {
           own('domain', ...sqlFolders),
           anyContract,
           kernel,
-          '^src/platform/(?:database|event-log|unit-of-work)/',
+          '^src/platform/(?:database|event-log|unit-of-work|verify)/',
           npm('@nestjs/cqrs', '@nestjs/common', '@nestjs/typeorm', 'typeorm'),
         ],
       },
@@ -98,7 +98,7 @@ module.exports = {
     only(
       'main-and-cli-import-only-the-composition-root-and-the-platform',
       'Processes start what app.module.ts composes, so that the server and the command line never differ in it.',
-      { from: '^src/(?:main|cli)\\.ts$', to: ['^src/app\\.module\\.ts$', platform, npm()], node: true },
+      { from: '^src/(?:main|cli)\\.ts$', to: ['^src/(?:app\\.module|main)\\.ts$', platform, npm()], node: true },
     ),
     only(
       'files-outside-the-layout-import-nothing',

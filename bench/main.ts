@@ -34,7 +34,7 @@ async function main(): Promise<void> {
     for (const figure of figures.filter(({ id }) => ids.includes(id))) {
       console.error(`${figure.id}: ${figure.what}`);
       const note = (text: string): void => console.error(`  ${text}`);
-      const { freshDatabase } = postgres;
+      const freshDatabase = (): Promise<string> => postgres.freshDatabase();
       rows.push(rowOf(figure, await figure.measure({ freshDatabase, note, quick: values.quick })));
     }
   } finally {

@@ -21,7 +21,8 @@ export const grouping: Figure = {
     const source = await new DataSource(dataSourceOptions(await context.freshDatabase())).initialize();
     const database = new Database(source);
     const store = new ProductStore(new WarehouseThenEarliestEta());
-    const unitOfWork = (groupMax: number): ProductUnitOfWork => new GroupingUnitOfWork(database, store, { groupMax, deadline: 120_000 });
+    const unitOfWork = (groupMax: number): ProductUnitOfWork =>
+      new GroupingUnitOfWork(database, store, { groupMax, deadline: 120_000 });
     const seconds = context.quick ? 0.3 : 2;
     const ratios: number[] = [];
     try {

@@ -16,8 +16,9 @@ export class DomainError extends Error {
     readonly kind: ErrorKind,
     message: string,
     readonly details: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
   ) {
-    super(message);
+    super(message, options);
     this.name = new.target.name;
   }
 }

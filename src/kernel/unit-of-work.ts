@@ -32,8 +32,11 @@ export class NotLoaded<Needs> extends Error {
 
 /** The work was not tried and changed nothing: the service, or its database, is past its capacity or out of reach. */
 export class Overloaded extends DomainError {
-  constructor(message = 'The service has more work waiting than it can take. Nothing was changed; try again.') {
-    super('overloaded', 'unavailable', message);
+  constructor(
+    message = 'The service has more work waiting than it can take. Nothing was changed; try again.',
+    options?: ErrorOptions,
+  ) {
+    super('overloaded', 'unavailable', message, {}, options);
   }
 }
 

@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { VerifyCommand } from './cli/verify.command';
 import { Config } from './config';
 import { HealthController } from './health/health.controller';
 import { Traffic } from './http/traffic';
@@ -18,6 +19,8 @@ import { OneHandlerPerMessage } from './messages/one-handler-per-message';
 import { RelayMetrics } from './metrics/relay-metrics';
 import { ForgetOldUnits } from './unit-of-work/forget-old-units';
 import { UnitOfWorkFactory } from './unit-of-work/unit-of-work-factory';
+import { logInvariants } from './verify/log-invariants';
+import { ProjectionsEqualAFreshFold } from './verify/projections-equal-a-fresh-fold';
 
 /** The plumbing that every module may use and that knows none of them. */
 @Module({})
@@ -42,6 +45,9 @@ export class PlatformModule {
         RelayMetrics,
         Traffic,
         UnitOfWorkFactory,
+        VerifyCommand,
+        ...logInvariants,
+        ProjectionsEqualAFreshFold,
       ],
       exports: [CommandMetrics, Config, LogSignal, Registry, Relay, StructuredLogger, Traffic, UnitOfWorkFactory],
     };

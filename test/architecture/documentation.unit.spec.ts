@@ -8,7 +8,9 @@ describe('The documentation', () => {
   it.each(pages)('%s names only files that exist', (page) => {
     const text = readFileSync(join(root, page), 'utf8');
     const code = [...text.matchAll(/`((?:src|test|bench|docs|\.ci)\/[\w./-]+)`/g)].map(([, path]) => join(root, path!));
-    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path]) => join(root, dirname(page), path!));
+    const links = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)(?:#[^)]*)?\)/g)].map(([, path]) =>
+      join(root, dirname(page), path!),
+    );
     expect([...code, ...links].filter((path) => !existsSync(path))).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestDatabase, freshDatabase } from '../support/database';
-import { type RunningServer, runServer, startServer } from '../support/server';
+import { endAllServers, type RunningServer, runServer, startServer } from '../support/server';
 
 const unsafe = { ALLOW_UNSAFE_DURABILITY: 'true' };
 
@@ -14,6 +14,8 @@ async function post(server: RunningServer, path: string, body: object): Promise<
     body: JSON.stringify(body),
   });
 }
+
+afterAll(endAllServers);
 
 describe('The service with its embedded PostgreSQL', () => {
   let folder: string;
@@ -59,7 +61,9 @@ describe('The service with its embedded PostgreSQL', () => {
     };
     const clients = Promise.all(Array.from({ length: 32 }, client));
     while (acknowledged.length < 300) await new Promise(setImmediate);
-    const database = Number(readFileSync(join(env.BATCHWISE_DATA_DIR!, 'cluster/postmaster.pid'), 'utf8').split('\n')[0]);
+    const database = Number(
+      readFileSync(join(env.BATCHWISE_DATA_DIR!, 'cluster/postmaster.pid'), 'utf8').split('\n')[0],
+    );
     process.kill(database, 'SIGKILL');
     await server.end('SIGKILL');
     await clients;
@@ -115,7 +119,9 @@ describe('The service with a PostgreSQL of its owner', () => {
 
   it('refuses a schema that it does not know', async () => {
     const client = await db.client();
-    await client.query(`INSERT INTO schema_migration (timestamp, name) VALUES (9999999999999, 'FromTheFuture9999999999999')`);
+    await client.query(
+      `INSERT INTO schema_migration (timestamp, name) VALUES (9999999999999, 'FromTheFuture9999999999999')`,
+    );
     const refused = await runServer({ DATABASE_URL: db.url, ...unsafe });
     expect(refused).toEqual({ code: 1, output: expect.stringContaining('FromTheFuture') as string });
     await client.query(`DELETE FROM schema_migration WHERE timestamp = 9999999999999`);

@@ -1,4 +1,4 @@
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 
@@ -17,6 +17,14 @@ export interface Refusals {
   text?: number;
   /** Closes the connection when the text has come, without an answer. */
   cut?: boolean;
+}
+
+const running = new Set<{ stop(): unknown }>();
+
+/** Stops every server that a test has started. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map((server) => server.stop()));
+  running.clear();
 }
 
 /** A mail server in this process, on a free port of the loopback interface. */
@@ -60,6 +68,7 @@ export class MailServer {
     await new Promise<void>((resolve) => server.listen(this.port, '127.0.0.1', resolve));
     this.port = (server.server.address() as AddressInfo).port;
     this.#server = server;
+    running.add(this);
     return this;
   }
 
@@ -69,22 +78,21 @@ export class MailServer {
   }
 }
 
-/** A server that does with a connection whatever `talk` does. */
-export async function listenRaw(talk: (socket: Socket) => void): Promise<{ url: string; stop(): void }> {
+/** The URL of a server that does with a connection whatever `talk` does. */
+export async function listenRaw(talk: (socket: Socket) => void): Promise<string> {
   const sockets = new Set<Socket>();
-  const server: Server = createServer((socket) => {
+  const server = createServer((socket) => {
     sockets.add(socket.on('error', () => undefined));
     talk(socket);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  return {
-    url: `smtp://127.0.0.1:${port}`,
+  running.add({
     stop() {
       server.close();
       for (const socket of sockets) socket.destroy();
     },
-  };
+  });
+  return `smtp://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
 const refusal = (responseCode: number | undefined): Error | null =>

@@ -1,6 +1,6 @@
 import { type Mail, MailRejected } from '../../src/notifications/messaging/mailer';
 import { SmtpMailer } from '../../src/notifications/messaging/smtp-mailer';
-import { listenRaw, MailServer } from './mail-server';
+import { listenRaw, MailServer, type Refusals, stopAll } from './mail-server';
 
 const mail: Mail = {
   messageId: '<01890000-0000-7000-8000-000000000001@batchwise>',
@@ -11,7 +11,7 @@ const mail: Mail = {
   stream: 'product:SMALL-TABLE',
   version: 7,
 };
-const impatient = { connection: 200, greeting: 200, socket: 200 };
+const patient = { connection: 5_000, greeting: 5_000, socket: 5_000 };
 const forLong = (): AbortSignal => AbortSignal.timeout(10_000);
 
 /** What sending the mail fails with. */
@@ -29,10 +29,10 @@ describe('SmtpMailer', () => {
 
   beforeEach(async () => {
     server = await new MailServer().start();
-    mailer = new SmtpMailer(server.url, impatient);
+    mailer = new SmtpMailer(server.url, patient);
   });
 
-  afterEach(() => server.stop());
+  afterEach(stopAll);
 
   it('sends the mail of the book', async () => {
     expect(await mailer.send(mail, forLong())).toBe('sent');
@@ -62,7 +62,7 @@ describe('SmtpMailer', () => {
     expect(headers).not.toHaveProperty('bcc');
   });
 
-  it.each([
+  it.each<[Refusals, boolean]>([
     [{ recipient: 550 }, true],
     [{ recipient: 450 }, false],
     [{ recipient: 530 }, false],
@@ -78,10 +78,9 @@ describe('SmtpMailer', () => {
 
   it('does not take a server that wants no mail at all as final', async () => {
     const unwilling = await listenRaw((socket) => socket.end('554 no mail service here\r\n'));
-    const error = await failure(new SmtpMailer(unwilling.url, impatient));
+    const error = await failure(new SmtpMailer(unwilling, patient));
     expect(error).not.toBeInstanceOf(MailRejected);
     expect(error.message).toContain('554 no mail service here');
-    unwilling.stop();
   });
 
   describe('gives up on a server', () => {
@@ -92,26 +91,24 @@ describe('SmtpMailer', () => {
 
     it('that never says a word', async () => {
       const tarpit = await listenRaw(() => undefined);
-      expect((await failure(new SmtpMailer(tarpit.url, impatient))).message).toContain('Greeting never received');
-      tarpit.stop();
+      expect((await failure(new SmtpMailer(tarpit, { ...patient, greeting: 100 }))).message).toContain(
+        'Greeting never received',
+      );
     });
 
     it('that falls silent', async () => {
       const tarpit = await listenRaw((socket) => socket.write('220 welcome\r\n'));
-      expect((await failure(new SmtpMailer(tarpit.url, impatient))).message).toContain('Timeout');
-      tarpit.stop();
+      expect((await failure(new SmtpMailer(tarpit, { ...patient, socket: 100 }))).message).toContain('Timeout');
     });
 
     it('that goes on and on without coming to an end', async () => {
-      const drips: NodeJS.Timeout[] = [];
       const tarpit = await listenRaw((socket) => {
         socket.write('220 welcome\r\n');
-        drips.push(setInterval(() => socket.write('250-one more\r\n'), 20));
+        const drip = setInterval(() => socket.write('250-one more\r\n'), 20);
+        socket.on('close', () => clearInterval(drip));
       });
-      const aborted = await failure(new SmtpMailer(tarpit.url, impatient), AbortSignal.timeout(600));
+      const aborted = await failure(new SmtpMailer(tarpit, patient), AbortSignal.timeout(300));
       expect(aborted.message).toContain('aborted');
-      drips.forEach(clearInterval);
-      tarpit.stop();
     });
 
     it('that ends the connection after the text, without an answer', async () => {
@@ -143,10 +140,9 @@ describe('SmtpMailer', () => {
           done(null, { user: auth.username });
         },
       }).start();
-      await new SmtpMailer(withPassword(careful.url), impatient).send(mail, forLong());
+      await new SmtpMailer(withPassword(careful.url), patient).send(mail, forLong());
       expect(seen).toEqual(['stock@made.com', password]);
       expect(careful.received).toHaveLength(1);
-      await careful.stop();
     });
 
     it.each(forms)('although the server repeats it: %s', async (form) => {
@@ -155,11 +151,10 @@ describe('SmtpMailer', () => {
         onAuth: (_auth, _session, done) =>
           done(Object.assign(new Error(`do not know ${form}, sorry`), { responseCode: 535 })),
       }).start();
-      const error = await failure(new SmtpMailer(withPassword(indiscreet.url), impatient));
+      const error = await failure(new SmtpMailer(withPassword(indiscreet.url), patient));
       expect(error).not.toBeInstanceOf(MailRejected);
       expect(error.message).toContain('do not know ***, sorry');
       expect(error.cause).toBeUndefined();
-      await indiscreet.stop();
     });
   });
 });

@@ -154,8 +154,8 @@ export const batchCancelled = problem(
 export const tooManyLines = problem(
   409,
   'too-many-lines',
-  'The change would move 120000 order lines at once; 100000 is the limit. Make it in smaller steps.',
-  { ref: 'batch-2026-117', count: 120_000, limit: 100_000 },
+  'The change would move more than 100000 order lines of SMALL-TABLE at once. Make it in smaller steps.',
+  { sku: 'SMALL-TABLE', limit: 100_000 },
 );
 export const invalidCursor = problem(
   400,

@@ -110,4 +110,6 @@ export class MailSender implements BeforeApplicationShutdown {
 
 /** One line that any database can store. */
 const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\p{Cc}+/gu, ' ').slice(0, 2_000);
+  String((error as Partial<Error> | undefined)?.message ?? error)
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, 2_000);

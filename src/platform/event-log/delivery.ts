@@ -48,6 +48,10 @@ export function byStream(events: readonly StoredEvent[]): StoredEvent[][] {
   return [...streams.values()];
 }
 
+/** A run of one stream whose first event failed: the others wait for it. */
+export const failedRun = (run: readonly StoredEvent[], error: unknown): ToPark[] =>
+  run.map((event, place) => (place === 0 ? { event, error } : { event }));
+
 /** Parks events and moves the checkpoint, in one transaction. */
 export async function parkAndAdvance(
   desk: Desk,

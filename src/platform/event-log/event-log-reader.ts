@@ -8,22 +8,32 @@ const columns = `
 
 /*
  * Only what no transaction can come before any more: those that may still commit have an id of xmin or above. A cursor on
- * the position alone would pass them by.
+ * the position alone would pass them by. (What is sorted by is named with its table: the bare name is that of the text.)
  */
 const eventsAfter = {
   name: 'event-log-after',
   text: `
-    SELECT ${columns} FROM platform.event
+    SELECT ${columns} FROM platform.event AS e
     WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
       AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
-    ORDER BY transaction_id, position LIMIT $3`,
+    ORDER BY e.transaction_id, e.position LIMIT $3`,
 };
 
 const headOfLog = {
   name: 'event-log-head',
   text: `
-    SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.event
-    ORDER BY transaction_id DESC, position DESC LIMIT 1`,
+    SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.event AS e
+    ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1`,
+};
+
+const firstOfOtherStreams = {
+  name: 'event-log-first-of-others',
+  text: `
+    SELECT ${columns} FROM platform.event AS e
+    WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
+      AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+      AND stream <> ALL ($3::text[]) AND type = ANY (coalesce($4::text[], ARRAY[type]))
+    ORDER BY e.transaction_id, e.position LIMIT 1`,
 };
 
 const eventByVersion = {
@@ -37,6 +47,15 @@ export const readAfter = (
   { transactionId, position }: Position,
   limit: number,
 ): Promise<StoredEvent[]> => database.query<StoredEvent>(eventsAfter, [transactionId, position, limit]);
+
+/** The first event behind a place that is not of some streams, and of one of some types where they are given. */
+export const readOfOthers = async (
+  database: Queryable,
+  { transactionId, position }: Position,
+  streams: readonly string[],
+  types?: readonly string[],
+): Promise<StoredEvent | undefined> =>
+  (await database.query<StoredEvent>(firstOfOtherStreams, [transactionId, position, streams, types ?? null]))[0];
 
 /** The last place of the log, whether it can be delivered yet or not; undefined: the log is empty. */
 export const readHead = async (database: Queryable): Promise<Position | undefined> =>

@@ -32,7 +32,7 @@ const park = {
   text: `
     INSERT INTO platform.parked_event (subscriber, stream, version, attempts, next_attempt_at, error)
     SELECT $1, stream, version, CASE WHEN error IS NULL THEN 0 ELSE 1 END,
-           clock_timestamp() + make_interval(secs => CASE WHEN error IS NULL THEN 0 ELSE $5 END), error
+           clock_timestamp() + make_interval(secs => CASE WHEN error IS NULL THEN 0 ELSE $5::float8 END), error
     FROM unnest($2::text[], $3::bigint[], $4::text[]) AS new (stream, version, error)
     ON CONFLICT DO NOTHING`,
 };
@@ -50,9 +50,22 @@ const due = {
   text: `
     SELECT id::text AS id, stream, version::float8 AS version, attempts FROM (
       SELECT DISTINCT ON (stream) * FROM platform.parked_event
-      WHERE subscriber = $1 AND (dead_at IS NULL OR NOT $2::boolean) ORDER BY stream, version
+      WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) ORDER BY stream, version
     ) AS first
     WHERE dead_at IS NULL AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT 100`,
+};
+
+/** What is first in a stream now; the same, for one stream. */
+const dueIn = {
+  name: 'parked-due-in',
+  text: `
+    SELECT id, stream, version, attempts FROM (
+      SELECT id::text AS id, stream, version::float8 AS version, attempts, dead_at, next_attempt_at
+      FROM platform.parked_event
+      WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) AND stream = $3
+      ORDER BY parked_event.version LIMIT 1
+    ) AS first
+    WHERE dead_at IS NULL AND next_attempt_at <= clock_timestamp()`,
 };
 
 const remove = {
@@ -101,7 +114,9 @@ export interface Attempts {
 /** Twelve attempts over about half an hour. */
 export const patientAttempts: Attempts = { max: 12, wait: (attempts) => Math.min(300, 0.5 * 2 ** attempts) };
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 2_000);
+/** PostgreSQL stores no NUL, and what an error says may be anything. */
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll('\0', '').slice(0, 2_000);
 
 /** The parked events of one subscriber. */
 export class ParkedEvents {
@@ -131,6 +146,12 @@ export class ParkedEvents {
   /** The next event of every parked stream whose time has come. */
   due(database: Queryable): Promise<ParkedEvent[]> {
     return database.query<ParkedEvent>(due, [this.subscriber, this.after === 'block']);
+  }
+
+  /** The next event of one stream, if its time has come. */
+  async dueIn(database: Queryable, stream: string): Promise<ParkedEvent | undefined> {
+    const [next] = await database.query<ParkedEvent>(dueIn, [this.subscriber, this.after === 'block', stream]);
+    return next;
   }
 
   async remove(transaction: Queryable, { stream, version }: ParkedEvent): Promise<void> {

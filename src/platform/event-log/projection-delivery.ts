@@ -1,8 +1,11 @@
-import type { Queryable } from '../database/database';
-import { apart, byStream, type Delivery, type Desk } from './delivery';
+import { type Queryable, sqlState } from '../database/database';
+import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
 import type { ParkedEvent, ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
 import type { Projection } from './subscriber';
+
+/** Classes of SQLSTATE of what no event is to blame for: rollbacks, a lack of resources, the system's own errors. */
+const passing = /^(40|53|58)/;
 
 /** Exactly once: the rows of the read model and the checkpoint are one transaction. */
 export class ProjectionDelivery implements Delivery {
@@ -23,6 +26,7 @@ export class ProjectionDelivery implements Delivery {
 
   async deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void> {
     const { free, behind } = apart(desk, events);
+    if (free.length === 0) return parkAndAdvance(desk, behind, from, to);
     const toPark = await desk.database.transaction(async (transaction) => {
       await desk.checkpoint.lock(transaction, from);
       const failed = await this.project(transaction, free);
@@ -59,7 +63,10 @@ export class ProjectionDelivery implements Delivery {
     return failed;
   }
 
-  /** @returns what it failed with, after which nothing of it is left in the transaction */
+  /**
+   * @returns what it failed with, after which nothing of it is left in the transaction
+   * @throws what no event is to blame for
+   */
   private async attempt(transaction: Queryable, events: readonly StoredEvent[]): Promise<unknown> {
     await transaction.query({ text: 'SAVEPOINT projecting' });
     try {
@@ -67,6 +74,7 @@ export class ProjectionDelivery implements Delivery {
       await transaction.query({ text: 'RELEASE SAVEPOINT projecting' });
       return undefined;
     } catch (error) {
+      if (passing.test(sqlState(error) ?? '')) throw error;
       await transaction.query({ text: 'ROLLBACK TO SAVEPOINT projecting' });
       return error ?? new Error('failed without a reason');
     }
@@ -76,6 +84,3 @@ export class ProjectionDelivery implements Delivery {
     await transaction.query({ text: `SELECT set_config('search_path', $1, true)` }, [this.schema]);
   }
 }
-
-const failedRun = (run: readonly StoredEvent[], error: unknown): ToPark[] =>
-  run.map((event, place) => (place === 0 ? { event, error } : { event }));

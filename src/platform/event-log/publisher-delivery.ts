@@ -1,4 +1,5 @@
-import { apart, byStream, type Delivery, type Desk, parkAndAdvance } from './delivery';
+import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
+import { readOfOthers } from './event-log-reader';
 import type { ParkedEvent, ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
 import type { Publisher } from './subscriber';
@@ -18,7 +19,7 @@ export class PublisherDelivery implements Delivery {
 
   async deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void> {
     const { free, behind } = apart(desk, events);
-    const failed = free.length > 0 ? await this.publish(free) : [];
+    const failed = free.length > 0 ? await this.publish(desk, free, to) : [];
     await parkAndAdvance(desk, [...behind, ...failed], from, to);
   }
 
@@ -28,10 +29,12 @@ export class PublisherDelivery implements Delivery {
   }
 
   /**
-   * Where a batch fails, its streams are tried apart. If one of them gets through, the others have a fault of their own; if
+   * Where a batch fails, its streams are tried apart. If any stream gets through, the others have a fault of their own; if
    * none does, what they are published to is out of reach, and nothing is to be blamed on the events.
+   * @returns what failed. @throws what an outage was noticed by
    */
-  private async publish(events: readonly StoredEvent[]): Promise<ToPark[]> {
+  private async publish(desk: Desk, events: readonly StoredEvent[], to: Position): Promise<ToPark[]> {
+    desk.checkpoint.requireHeld();
     try {
       await this.publisher.publish(events);
       return [];
@@ -39,14 +42,32 @@ export class PublisherDelivery implements Delivery {
       const runs = byStream(events);
       const failed: ToPark[] = [];
       for (const run of runs) {
+        desk.checkpoint.requireHeld();
         try {
           await this.publisher.publish(run);
         } catch (error) {
-          failed.push(...run.map((event, place) => (place === 0 ? { event, error } : { event })));
+          failed.push(...failedRun(run, error));
         }
       }
-      if (failed.length === events.length) throw outage;
+      if (failed.length === events.length && !(await this.getsThrough(desk, runs, to))) throw outage;
       return failed;
+    }
+  }
+
+  /**
+   * Whether an event of another stream can be published, which is published again in its turn. If there is none, nobody is
+   * kept waiting by those that fail.
+   */
+  private async getsThrough(desk: Desk, runs: readonly StoredEvent[][], to: Position): Promise<boolean> {
+    const failing = runs.map((run) => run[0]!.stream);
+    const streams = [...failing, ...desk.parkedStreams];
+    const probe = await readOfOthers(desk.database, to, streams, this.types && [...this.types]);
+    if (!probe) return false;
+    try {
+      await this.publisher.publish([probe]);
+      return true;
+    } catch {
+      return false;
     }
   }
 }

@@ -1,6 +1,6 @@
 import type { DomainEvent } from '../../kernel/event';
 import { inContext } from '../request-context';
-import { apart, byStream, type Delivery, type Desk, parkAndAdvance } from './delivery';
+import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
 import type { ParkedEvent, ToPark } from './parked-events';
 import { type EventClass, type Position, revive, type StoredEvent } from './stored-event';
 import type { AfterLastAttempt } from './subscriber';
@@ -36,9 +36,11 @@ export class ReactionDelivery implements Delivery {
     const runs = byStream(free);
     const toPark: ToPark[] = behind;
     const work = async (): Promise<void> => {
-      for (let run = runs.shift(); run; run = runs.shift()) toPark.push(...(await this.handleRun(run)));
+      for (let run = runs.shift(); run; run = runs.shift()) toPark.push(...(await this.handleRun(desk, run)));
     };
-    await Promise.all(Array.from({ length: streamsAtOnce }, work));
+    const ended = await Promise.allSettled(Array.from({ length: streamsAtOnce }, work));
+    const fenced = ended.find((outcome) => outcome.status === 'rejected');
+    if (fenced) throw fenced.reason;
     await parkAndAdvance(desk, toPark, from, to);
   }
 
@@ -47,13 +49,14 @@ export class ReactionDelivery implements Delivery {
     await desk.parked.remove(desk.database, parked);
   }
 
-  /** @returns the event that failed and those behind it */
-  private async handleRun(run: readonly StoredEvent[]): Promise<ToPark[]> {
+  /** @returns the event that failed and those behind it. @throws Fenced */
+  private async handleRun(desk: Desk, run: readonly StoredEvent[]): Promise<ToPark[]> {
     for (const [place, event] of run.entries()) {
+      desk.checkpoint.requireHeld();
       try {
         await this.handle(event);
       } catch (error) {
-        return [{ event, error }, ...run.slice(place + 1).map((next) => ({ event: next }))];
+        return failedRun(run.slice(place), error);
       }
     }
     return [];
@@ -70,7 +73,7 @@ export class ReactionDelivery implements Delivery {
       );
     });
     try {
-      await Promise.race([inContext(context, async () => this.handler.handle(event)), late]);
+      await Promise.race([inContext(context, async () => void (await this.handler.handle(event))), late]);
     } finally {
       clearTimeout(timer);
     }

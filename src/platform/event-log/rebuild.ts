@@ -14,13 +14,13 @@ export interface RebuildProgress {
   readonly total: number;
 }
 
-/** An event that the projection cannot digest keeps the rebuild from replacing the live read model. */
+/** Something keeps the rebuild from replacing the live read model: an event that the projection cannot digest, usually. */
 export class RebuildFailed extends Error {}
 
 /**
  * Fills the tables of a projection anew, from the first event on, beside the live ones, and then puts them in their place.
  * The live read model stays readable, and up to date, until the last moment, when the projection stands still for as long as
- * the rest takes.
+ * the rest takes. Of several rebuilds of a projection the first one goes on; one that died halfway can simply be begun again.
  * @throws RebuildFailed; the live tables are as they were
  */
 export async function rebuild(
@@ -28,18 +28,44 @@ export async function rebuild(
   projection: Projection,
   onProgress: (progress: RebuildProgress) => void = () => undefined,
 ): Promise<void> {
-  const shadow = `${projection.schema}_rebuild_${projection.name.replaceAll('-', '_')}`;
-  await database.transaction((transaction) => createShadow(transaction, projection, shadow));
+  const shadow = `${projection.schema}_rebuild_${projection.name.replaceAll(/\W/g, '_')}`;
+  // One session for all of it: with it ends the lock, and nobody can write to the shadow of another rebuild.
+  const connection = await database.connect();
+  try {
+    await beTheOnlyOne(connection, shadow);
+    try {
+      await fillAndSwap(connection, projection, shadow, onProgress);
+    } catch (error) {
+      await dropShadow(connection, shadow).catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    connection.destroy();
+  }
+}
+
+async function beTheOnlyOne(connection: Connection, shadow: string): Promise<void> {
+  const lock = { text: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS had' };
+  const [{ had } = { had: false }] = await connection.query<{ had: boolean }>(lock, [shadow]);
+  if (!had) throw new RebuildFailed('another rebuild of this projection is under way');
+}
+
+async function fillAndSwap(
+  connection: Connection,
+  projection: Projection,
+  shadow: string,
+  onProgress: (progress: RebuildProgress) => void,
+): Promise<void> {
   const delivery = new ProjectionDelivery(projection, shadow);
-  const [{ total } = { total: 0 }] = await database.query<{ total: number }>({
+  const [{ total } = { total: 0 }] = await connection.query<{ total: number }>({
     text: 'SELECT count(*)::float8 AS total FROM platform.event',
   });
   let read = 0;
   let at = start;
-  const catchUp = async (transaction: Connection): Promise<boolean> => {
-    const events = await readAfter(transaction, at, batchSize);
+  const catchUp = async (): Promise<boolean> => {
+    const events = await readAfter(connection, at, batchSize);
     const wanted = events.filter((event) => delivery.wants(event.type));
-    const [failed] = await delivery.project(transaction, wanted);
+    const [failed] = await delivery.project(connection, wanted);
     if (failed) {
       const { stream, version } = failed.event;
       throw new RebuildFailed(
@@ -51,50 +77,66 @@ export async function rebuild(
     onProgress({ events: read, total: Math.max(total, read) });
     return events.length === batchSize;
   };
-  while (await database.transaction(catchUp));
-  await database.transaction(async (transaction) => {
-    await lockLive(transaction, projection);
-    while (await catchUp(transaction));
-    await swap(transaction, projection, shadow, at);
+  await inTransaction(connection, () => createShadow(connection, projection, shadow));
+  while (await inTransaction(connection, catchUp));
+  await inTransaction(connection, async () => {
+    await holdSubscription(connection, projection);
+    while (await catchUp());
+    await swap(connection, projection, shadow, at);
   });
 }
 
-async function createShadow(transaction: Connection, { schema, tables }: Projection, shadow: string): Promise<void> {
-  await transaction.query({ text: `DROP SCHEMA IF EXISTS ${shadow} CASCADE` });
-  await transaction.query({ text: `CREATE SCHEMA ${shadow}` });
-  for (const table of tables) {
-    await transaction.query({ text: `CREATE TABLE ${shadow}.${table} (LIKE ${schema}.${table} INCLUDING ALL)` });
-  }
+async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  await connection.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' });
+  const result = await work();
+  await connection.query({ text: 'COMMIT' });
+  return result;
 }
 
-/** Keeps the subscription from going on, and everybody from reading what is about to be replaced. */
-async function lockLive(transaction: Connection, { name, schema, tables }: Projection): Promise<void> {
-  await transaction.query({ text: 'INSERT INTO platform.subscriber (name) VALUES ($1) ON CONFLICT DO NOTHING' }, [
-    name,
-  ]);
-  await transaction.query({ text: 'SELECT 1 FROM platform.subscriber WHERE name = $1 FOR UPDATE' }, [name]);
-  for (const table of tables)
-    await transaction.query({ text: `LOCK TABLE ${schema}.${table} IN ACCESS EXCLUSIVE MODE` });
+async function dropShadow(connection: Connection, shadow: string): Promise<void> {
+  await connection.query({ text: 'ROLLBACK' });
+  await connection.query({ text: `DROP SCHEMA IF EXISTS ${shadow} CASCADE` });
 }
 
-async function swap(
-  transaction: Connection,
-  { name, schema, tables }: Projection,
-  shadow: string,
-  at: Position,
-): Promise<void> {
+/** Keys and indexes of a table with the names that they have, by which migrations know them; LIKE would give others. */
+const keysAndIndexes = {
+  text: `
+    SELECT format('ALTER TABLE %I.%I ADD CONSTRAINT %I %s', $3::text, $2::text, conname, pg_get_constraintdef(oid)) AS ddl
+    FROM pg_constraint WHERE conrelid = format('%I.%I', $1::text, $2::text)::regclass AND contype IN ('p', 'u', 'x')
+    UNION ALL
+    SELECT replace(pg_get_indexdef(indexrelid), format(' ON %I.%I ', $1, $2), format(' ON %I.%I ', $3, $2))
+    FROM pg_index WHERE indrelid = format('%I.%I', $1, $2)::regclass
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))`,
+};
+
+async function createShadow(connection: Connection, { name, schema, tables }: Projection, shadow: string) {
+  await connection.query({ text: `DROP SCHEMA IF EXISTS ${shadow} CASCADE` });
+  await connection.query({ text: `CREATE SCHEMA ${shadow}` });
   for (const table of tables) {
-    await transaction.query({ text: `DROP TABLE ${schema}.${table}` });
-    await transaction.query({ text: `ALTER TABLE ${shadow}.${table} SET SCHEMA ${schema}` });
+    const like = `LIKE ${schema}.${table} INCLUDING ALL EXCLUDING INDEXES`;
+    await connection.query({ text: `CREATE TABLE ${shadow}.${table} (${like})` });
+    const statements = await connection.query<{ ddl: string }>(keysAndIndexes, [schema, table, shadow]);
+    for (const { ddl } of statements) await connection.query({ text: ddl });
   }
-  await transaction.query({ text: `DROP SCHEMA ${shadow}` });
-  await transaction.query({ text: 'DELETE FROM platform.parked_event WHERE subscriber = $1' }, [name]);
-  await transaction.query(
-    {
-      text: `
-        UPDATE platform.subscriber
-        SET transaction_id = $2::xid8, position = $3::bigint, owner = NULL, lease_until = '-infinity' WHERE name = $1`,
-    },
-    [name, at.transactionId, at.position],
-  );
+  await connection.query({ text: 'INSERT INTO platform.subscriber (name) VALUES ($1) ON CONFLICT DO NOTHING' }, [name]);
+}
+
+/**
+ * Keeps the subscription from going on. First in its transaction, which gets its id only now: so it sees every event that the
+ * subscription saw, and the read model does not go back in time.
+ */
+async function holdSubscription(connection: Connection, { name }: Projection): Promise<void> {
+  await connection.query({ text: 'SELECT 1 FROM platform.subscriber WHERE name = $1 FOR UPDATE' }, [name]);
+}
+
+/** The first statement waits for the readers of the live tables; others wait from then on. */
+async function swap(connection: Connection, { name, schema, tables }: Projection, shadow: string, at: Position) {
+  await connection.query({ text: `DROP TABLE ${tables.map((table) => `${schema}.${table}`).join(', ')}` });
+  for (const table of tables) await connection.query({ text: `ALTER TABLE ${shadow}.${table} SET SCHEMA ${schema}` });
+  await connection.query({ text: `DROP SCHEMA ${shadow}` });
+  await connection.query({ text: 'DELETE FROM platform.parked_event WHERE subscriber = $1' }, [name]);
+  const move = `
+    UPDATE platform.subscriber
+    SET transaction_id = $2::xid8, position = $3::bigint, owner = NULL, lease_until = '-infinity' WHERE name = $1`;
+  await connection.query({ text: move }, [name, at.transactionId, at.position]);
 }

@@ -4,6 +4,7 @@ import { DiscoveryService } from '@nestjs/core';
 import { v7 as uuidv7 } from 'uuid';
 import { Database } from '../database/database';
 import { RelayMetrics } from '../metrics/relay-metrics';
+import { usualLease } from './checkpoints';
 import type { Delivery } from './delivery';
 import { isBehind, readHead } from './event-log-reader';
 import { LogSignal } from './log-signal';
@@ -28,6 +29,8 @@ const eventsHandlerMetadata = '__eventsHandler__';
 export class Relay implements OnModuleInit, BeforeApplicationShutdown, SubscriptionObserver {
   /** How often a failing event is tried. */
   attempts: Attempts = patientAttempts;
+  /** How long another replica waits before it takes over from one that shows no sign of life. */
+  leaseSeconds = usualLease;
   private readonly logger = new Logger(Relay.name);
   private readonly owner = uuidv7();
   private readonly subscribers = new Map<string, Delivery>();
@@ -47,10 +50,12 @@ export class Relay implements OnModuleInit, BeforeApplicationShutdown, Subscript
 
   /** @throws if two subscribers have one name, or an event handler has none */
   onModuleInit(): void {
-    for (const { instance, metatype } of this.discovery.getProviders()) {
+    // An alias of a provider (`useExisting`) is the same instance.
+    const instances = new Set(this.discovery.getProviders().map((provider): unknown => provider.instance));
+    for (const instance of instances) {
       if (instance instanceof Projection) this.add(instance.name, new ProjectionDelivery(instance));
       else if (instance instanceof Publisher) this.add(instance.name, new PublisherDelivery(instance));
-      else if (instance && metatype) this.addReaction(instance as EventHandler, metatype);
+      else if (typeof instance === 'object' && instance) this.addReaction(instance);
     }
   }
 
@@ -62,8 +67,8 @@ export class Relay implements OnModuleInit, BeforeApplicationShutdown, Subscript
   /** Begins to deliver. Not before the application is up: reactions send commands. */
   start(): void {
     for (const [name, delivery] of this.subscribers) {
-      const { database, owner, attempts } = this;
-      this.subscriptions.push(new Subscription(database, name, delivery, owner, attempts, this));
+      const { database, owner, attempts, leaseSeconds } = this;
+      this.subscriptions.push(new Subscription(database, name, delivery, owner, attempts, this, leaseSeconds));
     }
     for (const subscription of this.subscriptions) subscription.start();
     this.signal.listen(() => {
@@ -94,14 +99,17 @@ export class Relay implements OnModuleInit, BeforeApplicationShutdown, Subscript
     this.logger.error(`${subscriber} gave up on ${stream} version ${version}, a dead letter now: ${String(error)}`);
   }
 
-  private addReaction(instance: EventHandler, metatype: NonNullable<unknown>): void {
-    const events = Reflect.getMetadata(eventsHandlerMetadata, metatype) as EventClass[] | undefined;
+  private addReaction(instance: object): void {
+    // Values without a prototype have no constructor.
+    const type: unknown = instance.constructor;
+    if (typeof type !== 'function') return;
+    const events = Reflect.getMetadata(eventsHandlerMetadata, type) as EventClass[] | undefined;
     if (!events) return;
-    const reaction = Reflect.getMetadata(Reaction.KEY, metatype) as
+    const reaction = Reflect.getMetadata(Reaction.KEY, type) as
       { name: string; afterLastAttempt: 'block' | 'skip' } | undefined;
-    if (!reaction)
-      throw new Error(`${(metatype as { name: string }).name} handles events: give it a name with @Reaction`);
-    this.add(reaction.name, new ReactionDelivery(reaction.name, instance, events, reaction.afterLastAttempt));
+    if (!reaction) throw new Error(`${type.name} handles events: give it a name with @Reaction`);
+    const { name, afterLastAttempt } = reaction;
+    this.add(name, new ReactionDelivery(name, instance as EventHandler, events, afterLastAttempt));
   }
 
   private add(name: string, delivery: Delivery): void {

@@ -17,7 +17,10 @@ export abstract class Projection {
   abstract readonly name: string;
   /** Where its tables are: `inventory`. */
   abstract readonly schema: string;
-  /** Its tables, written by nobody else, by their names in `schema`. A rebuild fills others of the same shape. */
+  /**
+   * Its tables, written by nobody else, by their names in `schema`. A rebuild fills others of the same shape and drops these:
+   * nothing may refer to them, and grants are to be given on the schema, as default privileges.
+   */
   abstract readonly tables: readonly string[];
   /** The events that it is shown. */
   abstract readonly events: readonly EventClass[];

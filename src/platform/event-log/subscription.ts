@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database';
-import { Checkpoint, Fenced, leaseSeconds } from './checkpoints';
+import { Checkpoint, Fenced } from './checkpoints';
 import type { Delivery, Desk } from './delivery';
 import { isBehind, readAfter, readEvent } from './event-log-reader';
-import { type Attempts, ParkedEvents } from './parked-events';
+import { type Attempts, type ParkedEvent, ParkedEvents } from './parked-events';
 import type { Position } from './stored-event';
 
 const batchSize = 500;
@@ -11,6 +11,8 @@ const batchSize = 500;
 const pauses = { parked: 500, lease: 1_000, failure: 100, longestFailure: 5_000 };
 /** While there are events that an open transaction still keeps back. */
 const keptBackPause = 15;
+/** Milliseconds that parked events may take before the others have their turn. */
+const parkedTurn = 250;
 
 /** What a subscription tells about itself. */
 export interface SubscriptionObserver {
@@ -20,7 +22,7 @@ export interface SubscriptionObserver {
   deadLetter(subscriber: string, stream: string, version: number, error: unknown): void;
 }
 
-/** One subscriber's way through the log, on one replica: leases it, reads, delivers, remembers. Runs until it is stopped. */
+/** One subscriber's way through the log, on one replica: leases it, reads, delivers, remembers. */
 export class Subscription {
   private readonly checkpoint: Checkpoint;
   private readonly parked: ParkedEvents;
@@ -28,6 +30,8 @@ export class Subscription {
   private running: Promise<void> | undefined;
   private wakeUp: () => void = () => undefined;
   private woken = false;
+  /** Before the next attempt, if this one fails. */
+  private pause = pauses.failure;
   private head: Position | undefined;
 
   /** @param owner names this replica among all */
@@ -38,8 +42,9 @@ export class Subscription {
     owner: string,
     attempts: Attempts,
     private readonly observer: SubscriptionObserver,
+    leaseSeconds?: number,
   ) {
-    this.checkpoint = new Checkpoint(name, owner);
+    this.checkpoint = new Checkpoint(name, owner, leaseSeconds);
     this.parked = new ParkedEvents(name, delivery.afterLastAttempt, attempts);
   }
 
@@ -62,31 +67,44 @@ export class Subscription {
   }
 
   private async run(): Promise<void> {
-    let pause = pauses.failure;
     while (!this.stopped) {
       try {
         const at = await this.checkpoint.lease(this.database);
-        if (at) await this.work(at);
-        else await this.sleep(pauses.lease);
-        pause = pauses.failure;
+        if (at) await this.workFrom(at);
+        else await this.rest(pauses.lease);
       } catch (error) {
         if (!(error instanceof Fenced)) this.observer.failed(this.name, error);
-        await this.sleep(pause);
-        pause = Math.min(pauses.longestFailure, pause * 2);
+        await this.rest(this.pause);
+        this.pause = Math.min(pauses.longestFailure, this.pause * 2);
       }
     }
     await this.checkpoint.release(this.database).catch(() => undefined);
   }
 
-  /** Works as long as the lease is held. */
+  /** Works until it is stopped, and keeps the lease meanwhile, however long a delivery takes. */
+  private async workFrom(at: Position): Promise<void> {
+    let renewing: Promise<void> | undefined;
+    const renew = async (): Promise<void> => {
+      await this.checkpoint.renew(this.database).catch(() => undefined);
+      renewing = undefined;
+    };
+    const heartbeat = setInterval(() => void (renewing ??= renew()), (this.checkpoint.leaseSeconds * 1000) / 3);
+    try {
+      await this.work(at);
+    } finally {
+      clearInterval(heartbeat);
+      await renewing;
+    }
+  }
+
   private async work(start: Position): Promise<void> {
     const { database, checkpoint, parked } = this;
     const desk: Desk = { database, checkpoint, parked, parkedStreams: await parked.streams(database) };
     let at = start;
-    let renewAt = Date.now() + (leaseSeconds * 1000) / 3;
     let parkedAt = 0;
     while (!this.stopped) {
       this.woken = false;
+      checkpoint.requireHeld();
       const events = await readAfter(database, at, batchSize);
       const last = events.at(-1);
       if (last) {
@@ -94,44 +112,59 @@ export class Subscription {
         const wanted = events.filter((event) => this.delivery.wants(event.type));
         await this.delivery.deliver(desk, wanted, at, to);
         at = to;
-        renewAt = Date.now() + (leaseSeconds * 1000) / 3;
       }
-      if (Date.now() >= parkedAt) {
-        await this.redeliver(desk, at);
-        parkedAt = Date.now() + pauses.parked;
+      let hurry = events.length === batchSize;
+      if (performance.now() >= parkedAt) {
+        const more = await this.redeliver(desk, at);
+        hurry ||= more;
+        parkedAt = more ? 0 : performance.now() + pauses.parked;
       }
-      if (Date.now() >= renewAt) {
-        if (!(await checkpoint.renew(database))) throw new Fenced(this.name);
-        renewAt = Date.now() + (leaseSeconds * 1000) / 3;
-      }
-      if (events.length === batchSize) continue;
+      this.pause = pauses.failure;
       const keptBack = this.head !== undefined && isBehind(at, this.head);
-      await this.sleep(keptBack ? keptBackPause : pauses.parked);
+      if (!hurry) await this.sleep(keptBack ? keptBackPause : pauses.parked);
     }
   }
 
-  /** Tries the parked events that are due, each stream in the order of its versions. */
-  private async redeliver(desk: Desk, at: Position): Promise<void> {
-    for (let due = await desk.parked.due(desk.database); due.length > 0 && !this.stopped;) {
-      for (const parked of due) {
-        const event = await readEvent(desk.database, parked.stream, parked.version);
-        try {
-          await this.delivery.redeliver(desk, event!, parked, at);
-        } catch (error) {
-          if (error instanceof Fenced) throw error;
-          const last = await desk.parked.failAgain(desk.database, parked, error);
-          if (last) this.observer.deadLetter(this.name, parked.stream, parked.version, error);
-        }
+  /**
+   * Tries the parked events that are due, each stream in the order of its versions.
+   * @returns whether the turn was over before they were through
+   */
+  private async redeliver(desk: Desk, at: Position): Promise<boolean> {
+    const until = performance.now() + parkedTurn;
+    const isOver = (): boolean => this.stopped || performance.now() >= until;
+    const due = await desk.parked.due(desk.database);
+    for (const first of due) {
+      let next: ParkedEvent | undefined = first;
+      while (next && !isOver()) {
+        await this.tryAgain(desk, next, at);
+        next = await desk.parked.dueIn(desk.database, next.stream);
       }
-      due = await desk.parked.due(desk.database);
     }
     const still = await desk.parked.streams(desk.database);
     desk.parkedStreams.clear();
     for (const stream of still) desk.parkedStreams.add(stream);
+    return due.length > 0 && isOver();
+  }
+
+  private async tryAgain(desk: Desk, parked: ParkedEvent, at: Position): Promise<void> {
+    const event = await readEvent(desk.database, parked.stream, parked.version);
+    desk.checkpoint.requireHeld();
+    try {
+      await this.delivery.redeliver(desk, event!, parked, at);
+    } catch (error) {
+      if (error instanceof Fenced) throw error;
+      const last = await desk.parked.failAgain(desk.database, parked, error);
+      if (last) this.observer.deadLetter(this.name, parked.stream, parked.version, error);
+    }
   }
 
   private get stopped(): boolean {
     return this.stopping.signal.aborted;
+  }
+
+  /** Waits until it is stopped, or for so many milliseconds. */
+  private async rest(milliseconds: number): Promise<void> {
+    await delay(milliseconds, undefined, { signal: this.stopping.signal }).catch(() => undefined);
   }
 
   /** Sleeps until woken, or for so many milliseconds. */

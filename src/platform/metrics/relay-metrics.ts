@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { Database } from '../database/database';
+import { Database, type Statement } from '../database/database';
 
 const lags = {
   name: 'relay-lags',
   text: `
-    SELECT s.name, count(e.version)::int AS events,
+    SELECT s.name AS subscriber, count(e.version)::int AS events,
            coalesce(extract(epoch FROM clock_timestamp() - min(e.occurred_at)), 0)::float8 AS seconds
     FROM platform.subscriber AS s
     LEFT JOIN LATERAL (
@@ -15,20 +15,34 @@ const lags = {
     GROUP BY s.name`,
 };
 
-const deadLetters = {
-  name: 'relay-dead-letters',
+interface Lag {
+  readonly subscriber: string;
+  readonly events: number;
+  readonly seconds: number;
+}
+
+const parked = {
+  name: 'relay-parked',
   text: `
-    SELECT subscriber, count(*) FILTER (WHERE dead_at IS NULL)::int AS parked,
-           count(*) FILTER (WHERE dead_at IS NOT NULL)::int AS dead
-    FROM platform.parked_event GROUP BY subscriber`,
+    SELECT s.name AS subscriber, count(p.id) FILTER (WHERE dead_at IS NULL)::int AS parked,
+           count(p.id) FILTER (WHERE dead_at IS NOT NULL)::int AS dead
+    FROM platform.subscriber AS s LEFT JOIN platform.parked_event AS p ON p.subscriber = s.name GROUP BY s.name`,
 };
 
-/** The oldest transaction that keeps events back. */
+interface Parked {
+  readonly subscriber: string;
+  readonly parked: number;
+  readonly dead: number;
+}
+
+/** The oldest transaction that keeps events back; one that is prepared for two-phase commit belongs to no session. */
 const oldestTransaction = {
   name: 'relay-oldest-transaction',
   text: `
-    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8 AS seconds
-    FROM pg_stat_activity WHERE backend_xid IS NOT NULL`,
+    SELECT coalesce(max(extract(epoch FROM clock_timestamp() - began)), 0)::float8 AS seconds FROM (
+      SELECT xact_start FROM pg_stat_activity WHERE backend_xid IS NOT NULL
+      UNION ALL SELECT prepared FROM pg_prepared_xacts
+    ) AS writing (began)`,
 };
 
 /** What the relay does, and how far behind the subscribers are. */
@@ -50,29 +64,36 @@ export class RelayMetrics {
       labelNames: ['subscriber'],
       registers: [registry],
     });
-    const gauge = (name: string, help: string): Gauge =>
-      new Gauge({ name, help, labelNames: ['subscriber'], registers: [registry] });
-    const events = gauge('batchwise_subscriber_lag_events', 'Events that were not delivered yet, 10,000 at most.');
-    const seconds = gauge('batchwise_subscriber_lag_seconds', 'Age of the oldest event that was not delivered yet.');
-    const parked = gauge('batchwise_subscriber_parked_events', 'Events that wait for another attempt.');
-    const letters = gauge('batchwise_subscriber_dead_letters', 'Dead letters that nobody has replayed or discarded.');
+    const gauge = <Row extends { subscriber: string }>(
+      name: string,
+      help: string,
+      read: () => Promise<readonly Row[]>,
+      value: (row: Row) => number,
+    ) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ['subscriber'],
+        registers: [registry],
+        async collect() {
+          const rows = await read();
+          this.reset();
+          for (const row of rows) this.set({ subscriber: row.subscriber }, value(row));
+        },
+      });
+    const lag = oncePerScrape<Lag>(database, lags);
+    gauge('batchwise_subscriber_lag_events', 'Events not delivered yet, 10,000 at most.', lag, (row) => row.events);
+    gauge('batchwise_subscriber_lag_seconds', 'Age of the oldest event not delivered yet.', lag, (row) => row.seconds);
+    const kept = oncePerScrape<Parked>(database, parked);
+    gauge('batchwise_subscriber_parked_events', 'Events that wait for another attempt.', kept, (row) => row.parked);
+    gauge('batchwise_subscriber_dead_letters', 'Dead letters neither replayed nor discarded.', kept, (row) => row.dead);
+    const oldest = oncePerScrape<{ seconds: number }>(database, oldestTransaction);
     new Gauge({
       name: 'batchwise_oldest_writing_transaction_seconds',
       help: 'Age of the oldest transaction on the server that has written: events behind it are kept back.',
       registers: [registry],
       async collect() {
-        const rows = await ask<{ seconds: number }>(database, oldestTransaction);
-        this.set(rows[0]?.seconds ?? 0);
-        for (const row of await ask<{ name: string; events: number; seconds: number }>(database, lags)) {
-          events.set({ subscriber: row.name }, row.events);
-          seconds.set({ subscriber: row.name }, row.seconds);
-        }
-        parked.reset();
-        letters.reset();
-        for (const row of await ask<{ subscriber: string; parked: number; dead: number }>(database, deadLetters)) {
-          parked.set({ subscriber: row.subscriber }, row.parked);
-          letters.set({ subscriber: row.subscriber }, row.dead);
-        }
+        this.set((await oldest())[0]?.seconds ?? 0);
       },
     });
   }
@@ -86,6 +107,15 @@ export class RelayMetrics {
   }
 }
 
-/** Metrics are read while the database is out of reach, too. */
-const ask = <Row extends object>(database: Database, statement: { name: string; text: string }): Promise<Row[]> =>
-  database.query<Row>(statement).catch(() => []);
+/**
+ * Asks the database once for all gauges of a scrape: they are collected at the same time. While it is out of reach, which is
+ * no reason for a scrape to fail, there is nothing to show.
+ */
+function oncePerScrape<Row extends object>(database: Database, statement: Statement): () => Promise<readonly Row[]> {
+  let asked: Promise<readonly Row[]> | undefined;
+  return () =>
+    (asked ??= database
+      .query<Row>(statement)
+      .catch(() => [])
+      .finally(() => (asked = undefined)));
+}
