@@ -3,10 +3,10 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule, modules } from './app.module';
 import { Config } from './platform/config';
 import { openDatabase, type OpenDatabase } from './platform/database/open-database';
-import { Relay } from './platform/event-log/relay';
 import { explain } from './platform/explain';
 import { stopGracefully } from './platform/http/graceful-stop';
 import { createHttpApplication } from './platform/http/http-application';
+import { Workers } from './platform/workers';
 
 const stopWithinMs = 30_000;
 
@@ -17,7 +17,7 @@ async function start(): Promise<void> {
     const app = await createHttpApplication(AppModule.forRoot(config.withDatabase(database.url)));
     await app.init();
     const url = await app.getHttpAdapter().getInstance().listen({ host: config.host, port: config.port });
-    app.get(Relay).start();
+    app.get(Workers).start();
     stopOnSignal(app, database);
     process.stdout.write(`Batchwise is ready: ${url} - explorer: ${url}/docs\n`);
   } catch (error) {

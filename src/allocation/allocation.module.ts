@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Migrations } from '../platform/database/migrate';
 import { UnitOfWorkFactory } from '../platform/unit-of-work/unit-of-work-factory';
+import { AllocateFromCsvCommand } from './cli/allocate-from-csv.command';
 import { DemoCommand } from './cli/demo.command';
 import { AllocationPolicy, WarehouseThenEarliestEta } from './domain/allocation-policy';
 import { ProductUnitOfWork } from './domain/product-unit-of-work';
@@ -37,6 +38,7 @@ import { GetOrderHandler } from './queries/order.query';
     GetOrderHandler,
     ListBatchesHandler,
     ProductStore,
+    AllocateFromCsvCommand,
     DemoCommand,
     ...invariants,
     { provide: AllocationPolicy, useClass: WarehouseThenEarliestEta },

@@ -7,6 +7,7 @@ import { LoggingMailer } from './messaging/logging-mailer';
 import { MailSender } from './messaging/mail-sender';
 import { Mailer } from './messaging/mailer';
 import { SmtpMailer } from './messaging/smtp-mailer';
+import { invariants } from './persistence/invariants';
 import { Deliveries1763900000100 } from './persistence/migrations/1763900000100-deliveries';
 import { EmailBuyersWhenOutOfStock } from './reactions/email-buyers-when-out-of-stock.reaction';
 
@@ -15,6 +16,7 @@ import { EmailBuyersWhenOutOfStock } from './reactions/email-buyers-when-out-of-
   providers: [
     EmailBuyersWhenOutOfStock,
     MailSender,
+    ...invariants,
     { provide: DeliverySignal, useExisting: MailSender },
     {
       provide: Mailer,

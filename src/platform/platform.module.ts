@@ -2,6 +2,9 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { DeadLettersCommand } from './cli/dead-letters.command';
+import { RebuildCommand } from './cli/rebuild.command';
+import { SubscribersCommand } from './cli/subscribers.command';
 import { VerifyCommand } from './cli/verify.command';
 import { Config } from './config';
 import { HealthController } from './health/health.controller';
@@ -21,6 +24,7 @@ import { ForgetOldUnits } from './unit-of-work/forget-old-units';
 import { UnitOfWorkFactory } from './unit-of-work/unit-of-work-factory';
 import { logInvariants } from './verify/log-invariants';
 import { ProjectionsEqualAFreshFold } from './verify/projections-equal-a-fresh-fold';
+import { Workers } from './workers';
 
 /** The plumbing that every module may use and that knows none of them. */
 @Module({})
@@ -45,6 +49,10 @@ export class PlatformModule {
         RelayMetrics,
         Traffic,
         UnitOfWorkFactory,
+        Workers,
+        DeadLettersCommand,
+        RebuildCommand,
+        SubscribersCommand,
         VerifyCommand,
         ...logInvariants,
         ProjectionsEqualAFreshFold,

@@ -81,7 +81,9 @@ describe('A projection', () => {
     things.before = async ({ version }, transaction) => {
       if (version % 5 !== 0 || kills >= 4) return;
       kills += 1;
-      const [{ pid } = { pid: 0 }] = await transaction.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' });
+      const [{ pid } = { pid: 0 }] = await transaction.query<{ pid: number }>({
+        text: 'SELECT pg_backend_pid() AS pid',
+      });
       await killer.query('SELECT pg_terminate_backend($1)', [pid]);
     };
     for (let n = 0; n < 3; n += 1) await appended(database, `thing:${n}`, 11);

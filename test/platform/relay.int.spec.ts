@@ -27,6 +27,7 @@ describe('The relay', () => {
   let database: Database;
   let other: Database;
   const running: RunningRelay[] = [];
+  const closing: (() => void)[] = [];
 
   beforeAll(() => Logger.overrideLogger(false));
 
@@ -37,6 +38,7 @@ describe('The relay', () => {
   });
 
   afterEach(async () => {
+    for (const close of closing.splice(0)) close();
     await Promise.all(running.splice(0).map(({ relay }) => relay.stop()));
     await test.drop();
   });
@@ -74,11 +76,12 @@ describe('The relay', () => {
       };
       // A pool has 20 connections.
       const third = await test.connect();
-      const write24 = [...Array.from({ length: 18 }, write), ...Array.from({ length: 6 }, () => writeOn(third))];
-      async function writeOn(pool: Database): Promise<void> {
-        for (let n = 0; n < 20; n += 1) await appended(pool, streams[randomInt(40)]!, 1);
-      }
-      await Promise.all(write24);
+      const writeShortly = async (): Promise<void> => {
+        for (let n = 0; n < 20; n += 1) await appended(third, streams[randomInt(40)]!);
+      };
+      const late = Array.from({ length: 18 }, write);
+      const writers = [...late, ...Array.from({ length: 6 }, writeShortly)];
+      await Promise.all(writers);
 
       const log = await wholeLog(database);
       await has(recorder, log.length);
@@ -114,15 +117,10 @@ describe('The relay', () => {
       const { metric, signal } = start(database, [recorder]);
       await appended(database, 'thing:before');
       await has(recorder, 1);
-      const foreign = await test.client();
-      await foreign.query('BEGIN');
-      await append(
-        {
-          query: async <Row>({ text }: { text: string }, values: unknown[]) =>
-            (await foreign.query(text, values)).rows as Row[],
-        } as never,
-        'thing:late',
-      );
+      const foreign = await (await test.connect()).connect();
+      closing.push(() => foreign.destroy());
+      await foreign.query({ text: 'BEGIN' });
+      await append(foreign, 'thing:late');
       for (const n of [1, 2, 3]) await appended(other, `thing:${n}`);
       signal.announce();
       await until(async () => (await metric('batchwise_oldest_writing_transaction_seconds'))! > 0.3);
@@ -130,12 +128,13 @@ describe('The relay', () => {
       expect(await metric('batchwise_subscriber_lag_seconds', 'recorder')).toBeGreaterThan(0.2);
       expect(recorder.got).toEqual(['thing:before/1']);
 
-      await foreign.query('COMMIT');
+      await foreign.query({ text: 'COMMIT' });
       await has(recorder, 5);
       expect(recorder.got).toEqual(['thing:before/1', 'thing:late/1', 'thing:1/1', 'thing:2/1', 'thing:3/1']);
       await until(async () => (await metric('batchwise_subscriber_lag_events', 'recorder')) === 0);
       expect(await metric('batchwise_subscriber_lag_seconds', 'recorder')).toBe(0);
-      expect(await metric('batchwise_oldest_writing_transaction_seconds')).toBe(0);
+      // Other suites write to the same server.
+      await until(async () => (await metric('batchwise_oldest_writing_transaction_seconds'))! < 0.3);
     });
 
     it('at once when this process has written, and soon when another one has', async () => {

@@ -152,6 +152,7 @@ export class PostgresProxy {
       } else if (budget?.of === from && budget.bytes <= message.bytes.length) {
         this.budget = undefined;
         const last = message.bytes.subarray(0, budget.bytes);
+        severed = true;
         if (from === 'client') sever(budget.struck, last);
         else client.write(last, () => sever(budget.struck));
       } else {

@@ -69,11 +69,9 @@ export class RelayProcess {
     const root = join(__dirname, '../..');
     const args = ['-e', program, join(root, 'dist'), databaseUrl, name, ...(stopIn ? [stopIn] : [])];
     const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-    const messages: unknown[] = [];
     let tell: () => void = () => undefined;
     const stopping = new Promise<void>((resolve) => (tell = resolve));
     child.on('message', (message) => {
-      messages.push(message);
       if (message === 'stopping') tell();
     });
     await once(child, 'message');

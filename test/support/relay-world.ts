@@ -14,11 +14,6 @@ export class Happened extends DomainEvent<{ readonly what: string }> {
   static override readonly type = 'test.happened.v1';
 }
 
-/** What is written beside the first one and that nobody asked for. */
-export class Ignored extends DomainEvent<object> {
-  static override readonly type = 'test.ignored.v1';
-}
-
 /** The next versions of a stream; the transaction keeps the stream to itself until it ends. */
 export async function append(transaction: Queryable, stream: string, count = 1, what = ''): Promise<void> {
   await transaction.query({ text: 'SELECT pg_advisory_xact_lock(hashtextextended($1, 0))' }, [stream]);
@@ -160,9 +155,6 @@ export interface RunningRelay {
 
 /** Attempts that follow one another at once. */
 export const impatient = (max: number): Attempts => ({ max, wait: () => 0 });
-/** Attempts that come so late that a test decides when: it makes them due. */
-export const whenTold: Attempts = { max: 3, wait: () => 3600 };
-
 /** A replica's relay with subscribers of the test. */
 export function relayOf(
   database: Database,

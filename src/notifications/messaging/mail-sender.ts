@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Worker } from '../../platform/workers';
 import { Database } from '../../platform/database/database';
 import { DueDeliveries, type DueDelivery } from './due-deliveries';
 import { Mailer, MailRejected } from './mailer';
@@ -14,7 +15,7 @@ const claimMargin = 15;
  * is refused for good, or not accepted within a day, is dead.
  */
 @Injectable()
-export class MailSender implements BeforeApplicationShutdown {
+export class MailSender extends Worker implements BeforeApplicationShutdown {
   /** In milliseconds: a whole attempt; from look to look at what is due; what is under way when the service stops. */
   limits = { attempt: 60_000, look: 1_000, stop: 10_000 };
   private readonly logger = new Logger(MailSender.name);
@@ -27,7 +28,9 @@ export class MailSender implements BeforeApplicationShutdown {
   constructor(
     private readonly database: Database,
     private readonly mailer: Mailer,
-  ) {}
+  ) {
+    super();
+  }
 
   /** Begins to send, until it is stopped. Not before the application is up. */
   start(): void {

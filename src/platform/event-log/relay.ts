@@ -4,6 +4,7 @@ import { DiscoveryService } from '@nestjs/core';
 import { v7 as uuidv7 } from 'uuid';
 import { Database } from '../database/database';
 import { RelayMetrics } from '../metrics/relay-metrics';
+import { Worker } from '../workers';
 import { usualLease } from './checkpoints';
 import type { Delivery } from './delivery';
 import { isBehind, readHead } from './event-log-reader';
@@ -26,7 +27,7 @@ const eventsHandlerMetadata = '__eventsHandler__';
  * modules. Each subscriber is worked by one replica at a time.
  */
 @Injectable()
-export class Relay implements OnModuleInit, BeforeApplicationShutdown, SubscriptionObserver {
+export class Relay extends Worker implements OnModuleInit, BeforeApplicationShutdown, SubscriptionObserver {
   /** How often a failing event is tried. */
   attempts: Attempts = patientAttempts;
   /** How long another replica waits before it takes over from one that shows no sign of life. */
@@ -46,7 +47,9 @@ export class Relay implements OnModuleInit, BeforeApplicationShutdown, Subscript
     private readonly database: Database,
     private readonly signal: LogSignal,
     private readonly metrics: RelayMetrics,
-  ) {}
+  ) {
+    super();
+  }
 
   /** @throws if two subscribers have one name, or an event handler has none */
   onModuleInit(): void {

@@ -87,7 +87,7 @@ async function* fill(transaction: Connection, projection: Projection, fresh: str
     const wanted = done.filter((event) => delivery.wants(event.type) && !waiting.has(keyOf(event)));
     for (const { event, error } of await delivery.project(transaction, wanted)) {
       if (error instanceof Error)
-        yield `${name} cannot project ${event.stream} version ${event.version}: ${String(error)}`;
+        yield `${name} cannot project ${event.stream} version ${event.version}: ${error.message}`;
     }
     if (done.length < batchSize) return;
     at = done.at(-1)!;

@@ -1,0 +1,20 @@
+import type { Corruptions } from '../support/corruptions';
+
+/** They need a SKU that ran out for several orders, and mails about that. */
+export const notificationCorruptions: Corruptions = {
+  'every delivery about a SKU that ran out has its event': {
+    'a delivery is about nothing that happened': `UPDATE notifications.delivery SET version = 999 WHERE NOT digest`,
+    'a delivery is about another SKU': `UPDATE notifications.delivery SET sku = 'OTHER' WHERE NOT digest`,
+    'an order was counted for an event that is another': `
+      UPDATE notifications.out_of_stock_event SET event_id = gen_random_uuid() WHERE order_id = 'o2'`,
+    'the event is gone': `DELETE FROM platform.event WHERE type = 'allocation.out-of-stock.v1'`,
+  },
+  'no SKU ran out without a delivery, as far as that was dealt with': {
+    'an event was passed by': `DELETE FROM notifications.out_of_stock_event WHERE order_id = 'o3'`,
+  },
+  'a delivery counts the orders that it stands for': {
+    'a digest counts one too many': `UPDATE notifications.delivery SET orders = orders + 1 WHERE digest`,
+    'a delivery stands for nothing': `
+      DELETE FROM notifications.out_of_stock_event USING notifications.delivery AS d WHERE d.id = delivery_id AND NOT digest`,
+  },
+};

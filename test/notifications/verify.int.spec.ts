@@ -1,0 +1,54 @@
+import type { Client } from 'pg';
+import { OutOfStock } from '../../src/allocation/contract/events';
+import { invariants } from '../../src/notifications/persistence/invariants';
+import { EmailBuyersWhenOutOfStock } from '../../src/notifications/reactions/email-buyers-when-out-of-stock.reaction';
+import { readAfter } from '../../src/platform/event-log/event-log-reader';
+import { revive } from '../../src/platform/event-log/stored-event';
+import { line } from '../support/allocation-commands';
+import { brokenBy, waysToBreak } from '../support/corruptions';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { replicaOver } from '../support/replica';
+import { notificationCorruptions } from './corruptions';
+import { booksMail } from './out-of-stock';
+
+describe('batchwise verify, of notifications', () => {
+  const all = invariants.map((invariant) => new invariant());
+  let db: TestDatabase;
+  let client: Client;
+
+  beforeAll(async () => {
+    db = await freshDatabase();
+    client = await db.client();
+    const database = await db.connect();
+    const { createBatch, allocate } = replicaOver(database);
+    await createBatch('b1', 'LAMP', 1);
+    for (const order of ['o1', 'o2', 'o3', 'o4']) await allocate(line(order, 'LAMP', 2));
+    const reaction = new EmailBuyersWhenOutOfStock(database, booksMail, { announce: () => undefined });
+    const dealtWith = (await readAfter(database, { transactionId: '0', position: '0' }, 4)).slice(1);
+    for (const stored of dealtWith) await reaction.handle(revive(stored, OutOfStock) as OutOfStock);
+    const { transactionId, position } = dealtWith.at(-1)!;
+    await client.query(
+      `INSERT INTO platform.subscriber (name, transaction_id, position)
+       VALUES ('email-buyers-when-out-of-stock', $1::text::xid8, $2)`,
+      [transactionId, position],
+    );
+  });
+  afterAll(() => db.drop());
+
+  it('finds nothing wrong with what the reaction has stored, and waits for the rest', async () => {
+    for (const invariant of all) expect(await brokenBy('SELECT 1', invariant, client)).toEqual([]);
+  });
+
+  it.each(waysToBreak(notificationCorruptions))('%s: sees that %s', async (name, _how, sql) => {
+    const invariant = all.find((one) => one.name === name)!;
+    expect(await brokenBy(sql, invariant, client)).not.toEqual([]);
+  });
+
+  it('does not miss what is parked', async () => {
+    const parked = `
+      INSERT INTO platform.parked_event (subscriber, stream, version, attempts)
+        SELECT 'email-buyers-when-out-of-stock', stream, version, 1 FROM notifications.out_of_stock_event WHERE order_id = 'o3';
+      DELETE FROM notifications.out_of_stock_event WHERE order_id = 'o3'`;
+    expect(await brokenBy(parked, all[1]!, client)).toEqual([]);
+  });
+});
