@@ -16,6 +16,7 @@ export class Workers {
   constructor(private readonly discovery: DiscoveryService) {}
 
   start(): void {
-    for (const { instance } of this.discovery.getProviders()) if (instance instanceof Worker) instance.start();
+    const instances = this.discovery.getProviders().map(({ instance }) => instance as unknown);
+    for (const instance of new Set(instances)) if (instance instanceof Worker) instance.start();
   }
 }

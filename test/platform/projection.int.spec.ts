@@ -1,6 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Database } from '../../src/platform/database/database';
-import { DeadLetters } from '../../src/platform/event-log/parked-events';
+import { Checkpoint, Fenced } from '../../src/platform/event-log/checkpoints';
+import type { Desk } from '../../src/platform/event-log/delivery';
+import { readAfter } from '../../src/platform/event-log/event-log-reader';
+import { DeadLetters, ParkedEvents, patientAttempts } from '../../src/platform/event-log/parked-events';
+import { ProjectionDelivery } from '../../src/platform/event-log/projection-delivery';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import {
   append,
@@ -91,5 +96,35 @@ describe('A projection', () => {
     await until(isRight);
     expect(kills).toBe(4);
     expect(await database.query({ text: 'SELECT * FROM platform.parked_event' })).toEqual([]);
+  });
+
+  it('is fenced where another replica has taken its lease, even if that gave it back', async () => {
+    await appended(database, 'thing:1', 3);
+    const delivery = new ProjectionDelivery(things);
+    const deskOf = (owner: string): Desk => ({
+      database,
+      checkpoint: new Checkpoint('things', owner, 0.05),
+      parked: new ParkedEvents('things', 'block', patientAttempts),
+      parkedStreams: new Set(),
+    });
+    const [stopped, taker] = [deskOf(randomUUID()), deskOf(randomUUID())];
+    const at = (await stopped.checkpoint.lease(database))!;
+    const events = await readAfter(database, at, 100);
+    const deliver = (desk: Desk): Promise<void> => delivery.deliver(desk, events, at, events.at(-1)!);
+    await until(async () => (await taker.checkpoint.lease(database)) !== undefined);
+    expect(() => stopped.checkpoint.requireHeld()).toThrow(Fenced);
+    await expect(deliver(stopped)).rejects.toThrow(Fenced);
+    expect(await modelRows(database)).toEqual([]);
+
+    await deliver(taker);
+    await stopped.checkpoint.renew(database);
+    expect(() => stopped.checkpoint.requireHeld()).toThrow(Fenced);
+    await taker.checkpoint.release(database);
+    await stopped.checkpoint.renew(database);
+    expect(() => stopped.checkpoint.requireHeld()).toThrow(Fenced);
+    expect(await stopped.checkpoint.lease(database)).not.toEqual(at);
+    // It has the lease again, but not the place.
+    await expect(deliver(stopped)).rejects.toThrow(Fenced);
+    expect(await isRight()).toBe(true);
   });
 });

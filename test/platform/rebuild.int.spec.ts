@@ -1,11 +1,12 @@
 import { Logger } from '@nestjs/common';
-import type { Database } from '../../src/platform/database/database';
+import { type Database, sqlState } from '../../src/platform/database/database';
 import { rebuild, RebuildFailed } from '../../src/platform/event-log/rebuild';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import {
   appended,
   createModel,
   expectedRows,
+  keyOf,
   modelRows,
   relayOf,
   type RunningRelay,
@@ -54,7 +55,7 @@ describe('A rebuild of a projection', () => {
   ];
 
   it('brings equal rows under load, while the live ones are read and go on', async () => {
-    for (let n = 0; n < 20; n += 1) await appended(other, `thing:${n}`, 150);
+    for (let n = 0; n < 20; n += 1) await appended(other, `thing:${n}`, 40);
     await until(isRight);
     // Damage that only a rebuild can mend.
     await database.query({ text: `UPDATE model.thing SET times = times + 7 WHERE stream = 'thing:3'` });
@@ -91,10 +92,10 @@ describe('A rebuild of a projection', () => {
     const load = Promise.all([read(), write()]);
     const progress: number[] = [];
     const slow = new Things();
-    const atLeast = 40;
+    const atLeast = 20;
     slow.before = async () => {
       // The rebuild is still under way while at least so much is written.
-      if (progress.length === 1) await until(() => written >= atLeast);
+      if (progress.length === 0) await until(() => written >= atLeast);
     };
     try {
       await rebuild(database, slow, ({ events, total }) => {
@@ -115,6 +116,23 @@ describe('A rebuild of a projection', () => {
     await until(async () => (await running.metric('batchwise_subscriber_lag_events', 'things')) === 0);
   });
 
+  it('keeps the projection from going on while it adds the last events', async () => {
+    await appended(other, 'thing:1', 3);
+    await until(isRight);
+    const things = new Things();
+    let isHeld: Promise<unknown> | undefined;
+    things.before = async ({ stream, version }) => {
+      // Behind what its transaction can see.
+      if (keyOf({ stream, version }) === 'thing:1/3') await appended(other, 'thing:last');
+      const lock = { text: `SELECT 1 FROM platform.subscriber WHERE name = 'things' FOR UPDATE NOWAIT` };
+      if (stream === 'thing:last') isHeld = other.query(lock).catch(sqlState);
+      await isHeld;
+    };
+    await rebuild(database, things);
+    expect(await isHeld).toBe('55P03');
+    await until(isRight);
+  });
+
   it('leaves the live tables as they were if it fails', async () => {
     await appended(database, 'thing:1', 5);
     await until(isRight);
@@ -132,13 +150,13 @@ describe('A rebuild of a projection', () => {
   });
 
   it('can be run again after it was killed halfway, and while it runs not twice', async () => {
-    for (const stream of ['thing:1', 'thing:2']) await appended(database, stream, 1_500);
+    for (const stream of ['thing:1', 'thing:2']) await appended(database, stream, 300);
     await until(isRight);
     const killer = await test.client();
     const killed = new Things();
     let second: Promise<void> | undefined;
     killed.before = async ({ stream, version }, transaction) => {
-      if (stream !== 'thing:2' || version !== 1_000) return;
+      if (stream !== 'thing:2' || version !== 200) return;
       second = rebuild(database, new Things());
       await expect(second).rejects.toThrow('another rebuild');
       const [row] = await transaction.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' });

@@ -78,7 +78,9 @@ describe('A replica that was stopped for longer than its lease', () => {
     const byFirst = handled.filter(({ by }) => by === 'first').map(({ key }) => key);
     expect(byFirst[0]).toBe('thing:1/1');
     expect(byFirst.at(-1)).toBe('thing:1/43');
-    expect(byFirst.length).toBeLessThanOrEqual(3);
+    // What it was given at once; a later one may come to it because the other one died before its checkpoint moved.
+    const given = byFirst.map((key) => Number(key.split('/')[1])).filter((version) => version <= 40);
+    expect(given).toEqual([1]);
     expect(inOrder(handled.filter(({ by }) => by === 'second').map(({ key }) => key))).toBe(true);
   });
 });

@@ -58,9 +58,12 @@ export const createModel = (database: Database): Promise<unknown> =>
 const countThing = {
   name: 'count-thing',
   text: `
-    INSERT INTO thing (stream, version, times) VALUES ($1, $2, 1)
-    ON CONFLICT (stream) DO UPDATE SET version = excluded.version, times = thing.times + 1
-    WHERE thing.version + 1 = excluded.version RETURNING 1`,
+    WITH counted AS (
+      INSERT INTO thing (stream, version, times) VALUES ($1, $2, 1)
+      ON CONFLICT (stream) DO UPDATE SET version = excluded.version, times = thing.times + 1
+      WHERE thing.version + 1 = excluded.version RETURNING stream, version
+    )
+    INSERT INTO step (stream, version) SELECT stream, version FROM counted RETURNING 1`,
 };
 
 /** Counts the events of each stream, and refuses whatever is not the next version. */
@@ -80,8 +83,6 @@ export class Things extends Projection {
       await this.before(event, transaction);
       const rows = await transaction.query(countThing, [event.stream, event.version]);
       if (rows.length === 0) throw new Error(`${event.stream} version ${event.version} is not the next one`);
-      const step = { name: 'count-step', text: 'INSERT INTO step (stream, version) VALUES ($1, $2)' };
-      await transaction.query(step, [event.stream, event.version]);
     }
   }
 }
