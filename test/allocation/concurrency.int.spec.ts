@@ -336,7 +336,8 @@ describe('Many who want the same', () => {
         const answers = await Promise.all(stuck);
         expect(answers.map(({ status }) => status)).toEqual(times(5, () => 'promised'));
         expect(await promised()).toEqual({ counted: 5, lines: 5 });
-        expect(passed).toBeLessThan(1_500);
+        // Those outside hold on until they are told to let go, so whoever waited for them would still be waiting.
+        expect(passed).toBeLessThan(5_000);
       });
 
       it('its callers hear at their deadline that it was not done, or may have been', async () => {

@@ -3,6 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Client } from 'pg';
 import { AppModule, modules } from '../../src/app.module';
+import { BatchCreated } from '../../src/allocation/contract/events';
+import type { Queryable } from '../../src/platform/database/database';
+import type { StoredEvent } from '../../src/platform/event-log/stored-event';
+import { Projection } from '../../src/platform/event-log/subscriber';
+import { RebuildCommand } from '../../src/platform/cli/rebuild.command';
 import { runCommandLine } from '../../src/platform/cli/command-line';
 import { freshDatabase, type TestDatabase } from '../support/database';
 
@@ -28,7 +33,7 @@ describe('The command line', () => {
   beforeAll(async () => {
     db = await freshDatabase();
     client = await db.client();
-    env = { DATABASE_URL: db.url, ALLOW_UNSAFE_DURABILITY: 'true' };
+    env = { DATABASE_URL: db.url, ALLOW_UNSAFE_DURABILITY: 'true', LOG_LEVEL: 'error' };
   });
   afterAll(() => db.drop());
 
@@ -220,6 +225,53 @@ describe('The command line', () => {
       });
       expect(allocations()).toBe('as it was');
       expect(readdirSync(folder)).toHaveLength(3);
+    });
+  });
+
+  describe('rebuilds projections', () => {
+    class Amounts extends Projection {
+      readonly name = 'the-amounts';
+      readonly schema = 'shown';
+      readonly tables = ['amount'];
+      readonly events = [BatchCreated];
+      refuses = false;
+
+      async project(events: readonly StoredEvent[], transaction: Queryable): Promise<void> {
+        if (this.refuses) throw new Error('too heavy');
+        const refs = events.map(({ data }) => data.ref);
+        await transaction.query({ text: 'INSERT INTO amount SELECT unnest($1::text[])' }, [refs]);
+      }
+    }
+
+    let projection: Amounts;
+    let command: RebuildCommand;
+    const terminal = { out: jest.fn(), note: jest.fn(), progress: () => ({ update: jest.fn(), end: jest.fn() }) };
+
+    beforeAll(async () => {
+      await client.query('CREATE SCHEMA shown; CREATE TABLE shown.amount (ref text PRIMARY KEY)');
+      projection = new Amounts();
+      const discovery = { getProviders: () => [{ instance: projection }, { instance: undefined }] };
+      command = new RebuildCommand(discovery as never, await db.connect());
+    });
+    beforeEach(() => jest.clearAllMocks());
+
+    it('by name, or all of them', async () => {
+      for (const argument of ['the-amounts', '--all']) {
+        await client.query('TRUNCATE shown.amount');
+        expect(await command.run([argument], terminal)).toBe(0);
+        const { rows } = await client.query(`
+          SELECT ref FROM allocation.batch_ref EXCEPT SELECT ref FROM shown.amount`);
+        expect(rows).toEqual([]);
+      }
+      expect(terminal.out).toHaveBeenCalledWith(expect.stringMatching(/^the-amounts: rebuilt from \d+ events\.$/));
+    });
+
+    it('and says what it cannot rebuild', async () => {
+      expect(await command.run(['the-names'], terminal)).toBe(1);
+      expect(terminal.note).toHaveBeenLastCalledWith('There is no projection the-names; there are the-amounts.');
+      projection.refuses = true;
+      expect(await command.run(['--all'], terminal)).toBe(1);
+      expect(terminal.note).toHaveBeenLastCalledWith(expect.stringMatching(/^the-amounts cannot project .*too heavy$/));
     });
   });
 });

@@ -28,3 +28,14 @@ export interface ProductNeeds {
   readonly oldestOf?: readonly BatchLinesNeed[];
   readonly backorders?: readonly BackordersNeed[];
 }
+
+/** Several needs as one. */
+export const together = (needs: readonly ProductNeeds[]): ProductNeeds => ({
+  skus: needs.flatMap((one) => one.skus ?? []),
+  refs: needs.flatMap((one) => one.refs ?? []),
+  orders: needs.flatMap((one) => one.orders ?? []),
+  lines: needs.flatMap((one) => one.lines ?? []),
+  newestOf: needs.flatMap((one) => one.newestOf ?? []),
+  oldestOf: needs.flatMap((one) => one.oldestOf ?? []),
+  backorders: needs.flatMap((one) => one.backorders ?? []),
+});

@@ -1,9 +1,11 @@
+import { NotLoaded } from '../../kernel/unit-of-work';
 import type { Release } from '../contract/commands';
 import type { LineId } from '../contract/order-lines';
 import type { Batch } from './batch';
 import { UnknownBatch, UnknownSku } from './errors';
 import { OrderLine } from './order-line';
 import type { Product } from './product';
+import { type ProductNeeds, together } from './product-needs';
 
 /**
  * The Repository: the products of a unit of work, as a collection in memory.
@@ -60,10 +62,22 @@ export class ProductRepository {
   /** Releases lines of any products; what is not known or not promised stays as it is. */
   release(lines: readonly LineId[]): Release {
     const skus = [...new Set(lines.map((line) => line.sku))];
-    const releases = skus.map((sku) => this.find(sku)?.release(lines.filter((line) => line.sku === sku)));
+    const releases: Release[] = [];
+    const missing: ProductNeeds[] = [];
+    for (const sku of skus) {
+      try {
+        const release = this.find(sku)?.release(lines.filter((line) => line.sku === sku));
+        if (release) releases.push(release);
+      } catch (error) {
+        // What the products of a large order lack is asked for at once, not product by product.
+        if (!(error instanceof NotLoaded)) throw error;
+        missing.push(error.needs as ProductNeeds);
+      }
+    }
+    if (missing.length > 0) throw new NotLoaded(together(missing));
     return {
-      released: releases.flatMap((release) => release?.released ?? []),
-      promised: releases.flatMap((release) => release?.promised ?? []),
+      released: releases.flatMap((release) => release.released),
+      promised: releases.flatMap((release) => release.promised),
     };
   }
 

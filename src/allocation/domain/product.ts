@@ -89,7 +89,7 @@ export class Product extends AggregateRoot {
     InvalidQuantity.check(qty, 1);
     const known = this.lines.find(id);
     if (!known) throw new UnknownLine(id);
-    if (known.qty === qty) return { ...this.state(known), repeated: true };
+    if (known.qty === qty && known.status !== 'refused') return { ...this.state(known), repeated: true };
     const wanted = { ...known.state(null), qty };
     if (known.status === 'backordered') {
       this.backorder(wanted, known.priority, 'amended', known);

@@ -3,7 +3,15 @@ import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { DomainError } from '../../kernel/domain-error';
-import { badBody, busy, Endpoint, invalidRequest, json, locationHeader } from '../../platform/http/endpoint';
+import {
+  badBody,
+  busy,
+  Endpoint,
+  invalidRequest,
+  json,
+  locationHeader,
+  overloaded,
+} from '../../platform/http/endpoint';
 import {
   AllocateOrder,
   type Allocation,
@@ -17,7 +25,6 @@ import type { LineState } from '../contract/order-lines';
 import { GetOrder } from '../contract/queries';
 import {
   AllocatedLine,
-  lineAlreadyAllocated,
   lineExample,
   LineId,
   OrderId,
@@ -64,7 +71,7 @@ export class OrdersController {
       'The same order again gets the same answer.',
     answers: {
       201: json('Every line is promised or waits for stock.', AllocatedOrder, orderExample.promised, locationHeader),
-      200: json('So it stood before.', AllocatedOrder, orderExample.repeated),
+      200: json('So it stood before.', AllocatedOrder, orderExample.repeated, locationHeader),
       207: json(
         'Some lines could not be promised (`partial` only).',
         PartialOrder,
@@ -72,7 +79,7 @@ export class OrdersController {
         locationHeader,
       ),
     },
-    problems: [...badBody, unknownSku, orderNotPromised, lineAlreadyAllocated, ...busy],
+    problems: [...badBody, orderNotPromised, ...busy],
   })
   async allocate(
     @Body({ schema: OrderRequest }) body: OrderRequest,
@@ -100,7 +107,7 @@ export class OrdersController {
     summary: 'Read where the lines of an order stand',
     description: 'True at once: it shows every change that was confirmed before the request.',
     answers: { 200: json('The order.', Order, orderExample.stands) },
-    problems: [invalidRequest, unknownOrder],
+    problems: [invalidRequest, unknownOrder, overloaded],
   })
   async get(@Param('orderId', { schema: OrderId }) orderId: string): Promise<Order> {
     const lines = await this.queries.execute<GetOrder, LineState[]>(new GetOrder(orderId));

@@ -217,9 +217,9 @@ export const upsertLines = {
   name: 'product-upsert-lines',
   text: `
     WITH kept AS (
-      SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::int[],
-                           $8::boolean[], $9::bigint[])
-        AS n (sku, order_id, line_id, qty, status, batch_ref, priority, displaced, since)
+      SELECT * FROM json_to_recordset($1::json)
+        AS n (sku text, order_id text, line_id text, qty int, status text, batch_ref text, priority int,
+              displaced boolean, since bigint)
     ), of_order AS (
       INSERT INTO allocation.order_line (sku, order_id, line_id, qty, status, batch_ref, priority)
       SELECT sku, order_id, line_id, qty, status, batch_ref, priority FROM kept

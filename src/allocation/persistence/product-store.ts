@@ -295,24 +295,22 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
             ]),
           ]
         : []),
-      ...(kept.length > 0
-        ? [
-            connection.query(sql.upsertLines, [
-              kept.map((line) => line.sku),
-              kept.map((line) => line.orderId),
-              kept.map((line) => line.lineId),
-              kept.map((line) => line.qty),
-              kept.map((line) => line.status),
-              kept.map((line) => line.batchRef),
-              kept.map((line) => line.priority),
-              kept.map((line) => line.displaced),
-              kept.map((line) => line.since),
-            ]),
-          ]
-        : []),
+      ...(kept.length > 0 ? [connection.query(sql.upsertLines, [JSON.stringify(kept.map(toRow))])] : []),
     ];
   }
 }
+
+const toRow = (line: OrderLine): Omit<sql.LineRow, 'since'> & { since: number } => ({
+  sku: line.sku,
+  order_id: line.orderId,
+  line_id: line.lineId,
+  qty: line.qty,
+  status: line.status,
+  batch_ref: line.batchRef,
+  priority: line.priority,
+  displaced: line.displaced,
+  since: line.since,
+});
 
 const toLine = (row: sql.LineRow): OrderLine =>
   new OrderLine(

@@ -13,7 +13,15 @@ import {
 import { type BatchPage as Page, GetBatch, ListBatches } from '../../allocation/contract/queries';
 import { DomainError } from '../../kernel/domain-error';
 import { decodeCursor, encodeCursor } from '../../platform/http/cursor';
-import { badBody, busy, Endpoint, invalidRequest, json, locationHeader } from '../../platform/http/endpoint';
+import {
+  badBody,
+  busy,
+  Endpoint,
+  invalidRequest,
+  json,
+  locationHeader,
+  overloaded,
+} from '../../platform/http/endpoint';
 import {
   Batch,
   batchCancelled,
@@ -70,7 +78,7 @@ export class BatchesController {
     summary: 'List batches',
     description: 'In order of SKU and reference, cancelled ones included; true at once.',
     answers: { 200: json('A page of batches.', BatchPage, batchExample.page) },
-    problems: [invalidRequest, invalidCursor],
+    problems: [invalidRequest, invalidCursor, overloaded],
   })
   async list(@Query({ schema: BatchListQuery }) { sku, limit, cursor }: BatchListQuery): Promise<BatchPage> {
     const after = cursor === undefined ? undefined : decodeCursor(cursor, BatchPlace);
@@ -83,7 +91,7 @@ export class BatchesController {
     summary: 'Read a batch',
     description: 'True at once: it shows every change that was confirmed before the request.',
     answers: { 200: json('The batch.', Batch, batchExample.batch) },
-    problems: [invalidRequest, unknownBatch],
+    problems: [invalidRequest, unknownBatch, overloaded],
   })
   async get(@Param('ref', { schema: BatchRef }) ref: string): Promise<BatchState> {
     const batch = await this.queries.execute<GetBatch, BatchState | null>(new GetBatch(ref));

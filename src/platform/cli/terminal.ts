@@ -14,7 +14,7 @@ export const terminalOn = (out: Output, err: Output): Terminal => ({
 });
 
 function bar(label: string, total: number, stream: Output): Progress {
-  const format = `${label} {bar} {percentage} %, {eta_formatted} left`;
+  const format = `${label} {bar} {percentage} %, {duration_formatted}`;
   const shown = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: true });
   shown.start(total, 0);
   return {

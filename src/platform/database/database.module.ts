@@ -3,7 +3,7 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { Database } from './database';
 import { dataSourceOptions } from './data-source-options';
 
-/** The connection pool, for everyone. Modules register their entities with `TypeOrmModule.forFeature`. */
+/** The connection pool, for everyone. */
 @Global()
 @Module({})
 export class DatabaseModule {
@@ -13,7 +13,6 @@ export class DatabaseModule {
       imports: [
         TypeOrmModule.forRoot({
           ...dataSourceOptions(databaseUrl),
-          autoLoadEntities: true,
           retryAttempts: 0,
           migrationsRun: false,
           synchronize: false,

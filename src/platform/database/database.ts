@@ -32,14 +32,27 @@ export const isStatementError = (error: unknown): boolean =>
  * server ended the session (severity FATAL or PANIC, classes 08 and 57P).
  */
 export const isConnectionLost = (error: unknown): boolean => {
+  if (error instanceof ConnectionLost) return true;
   const state = sqlState(error);
-  if (state === undefined) return isNativeError(error) && !programmingErrors.has(error.name);
+  if (state === undefined) return false;
   const { severity } = error as { severity: unknown };
   return severity === 'FATAL' || severity === 'PANIC' || state.startsWith('08') || state.startsWith('57P');
 };
 
+/** The connection broke, the server did not answer in time, or it cannot be reached. */
+export class ConnectionLost extends Error {
+  constructor(cause: unknown) {
+    super(`the connection to the database was lost: ${String(cause)}`, { cause });
+  }
+}
+
 /** The driver reports a lost connection by plain errors; these are somebody's mistake instead. */
 const programmingErrors = new Set(['TypeError', 'RangeError', 'ReferenceError', 'SyntaxError']);
+
+const told = (error: unknown): unknown =>
+  sqlState(error) === undefined && isNativeError(error) && !programmingErrors.has(error.name)
+    ? new ConnectionLost(error)
+    : error;
 
 /**
  * Waits for all of several statements that were sent together.
@@ -71,7 +84,15 @@ export class Connection implements Queryable {
 
   /** Like query, with the server's command tag: `COMMIT` answers ROLLBACK for a transaction that had failed. */
   async run<Row extends object>({ name, text }: Statement, values?: readonly unknown[]): Promise<QueryResult<Row>> {
-    return this.client.query<Row>({ ...(name ? { name } : {}), text, ...(values ? { values: [...values] } : {}) });
+    try {
+      return await this.client.query<Row>({
+        ...(name ? { name } : {}),
+        text,
+        ...(values ? { values: [...values] } : {}),
+      });
+    } catch (error) {
+      throw told(error);
+    }
   }
 
   /** Back to the pool, for a connection that is known to be idle and outside of a transaction. */
@@ -113,10 +134,10 @@ export class Database implements Queryable {
   /** @throws if no connection is had within the pool's time limit */
   async connect(): Promise<Connection> {
     const driver = this.dataSource.driver as PostgresDriver;
-    const [client, release] = (await driver.obtainMasterConnection()) as [
-      PoolClient,
-      (error?: Error | boolean) => void,
-    ];
+    type Obtained = [PoolClient, (error?: Error | boolean) => void];
+    const [client, release] = (await driver.obtainMasterConnection().catch((error: unknown) => {
+      throw told(error);
+    })) as Obtained;
     return new Connection(client, release);
   }
 

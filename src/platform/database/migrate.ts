@@ -68,14 +68,16 @@ export async function requireCurrentSchema(url: string, modules: readonly Type[]
     const missing = [...known].filter((name) => !applied.has(name));
     const foreign = [...applied].filter((name) => !known.has(name));
     if (missing.length > 0) {
-      throw new SchemaMismatch(`the database lacks ${missing.join(', ')}: set MIGRATE_ON_START=true to migrate it`);
+      throw new SchemaMismatch(
+        `the database lacks ${missing.join(', ')}: run batchwise migrate, or set MIGRATE_ON_START=true`,
+      );
     }
     if (foreign.length > 0) {
       throw new SchemaMismatch(`the database is of another version of Batchwise: it has ${foreign.join(', ')}`);
     }
     if (await isRestoredLog(new Database(source))) {
       throw new SchemaMismatch(
-        'the database was restored from another server: set MIGRATE_ON_START=true to migrate it',
+        'the database was restored from another server: run batchwise migrate, or set MIGRATE_ON_START=true',
       );
     }
   });

@@ -20,22 +20,23 @@ const insert = {
     INSERT INTO platform.event
       (stream, version, id, type, data, occurred_at, actor, correlation_id, causation_id)
     SELECT stream, version, id, type, data, occurred_at, actor, correlation_id, causation_id
-    FROM unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::jsonb[], $6::timestamptz[],
-                $7::text[], $8::text[], $9::text[])
-      AS new (stream, version, id, type, data, occurred_at, actor, correlation_id, causation_id)`,
+    FROM json_to_recordset($1::json)
+      AS new (stream text, version bigint, id uuid, type text, data jsonb, occurred_at timestamptz,
+              actor text, correlation_id text, causation_id text)`,
 };
 
 /** Appends events to the log in the transaction of `connection`; it fails if a version of a stream is taken. */
 export async function appendEvents(connection: Connection, events: readonly NewEvent[]): Promise<void> {
-  await connection.query(insert, [
-    events.map((event) => event.stream),
-    events.map((event) => event.version),
-    events.map(() => uuidv7()),
-    events.map((event) => event.event.type),
-    events.map((event) => JSON.stringify(event.event.data)),
-    events.map((event) => event.occurredAt),
-    events.map((event) => event.context.actor),
-    events.map((event) => event.context.correlationId),
-    events.map((event) => event.context.causationId),
-  ]);
+  const rows = events.map(({ stream, version, event, occurredAt, context }) => ({
+    stream,
+    version,
+    id: uuidv7(),
+    type: event.type,
+    data: event.data,
+    occurred_at: occurredAt,
+    actor: context.actor,
+    correlation_id: context.correlationId,
+    causation_id: context.causationId,
+  }));
+  await connection.query(insert, [JSON.stringify(rows)]);
 }

@@ -100,8 +100,15 @@ export const badBody = [
   problem(415, 'unsupported-media-type', 'The body must be sent as application/json.'),
 ];
 
+/** What every operation may answer that asks the database. */
+export const overloaded = problem(
+  503,
+  'overloaded',
+  'The service has more work waiting than it can take. Nothing was changed; try again.',
+);
+
 /** What every operation that changes something may answer. */
 export const busy = [
-  problem(503, 'overloaded', 'The service has more work waiting than it can take. Nothing was changed; try again.'),
+  overloaded,
   problem(503, 'outcome-unknown', 'The request may or may not have taken effect. Send the same request again.'),
 ];

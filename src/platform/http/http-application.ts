@@ -62,15 +62,13 @@ function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
   const fastify = app.getHttpAdapter().getInstance();
   fastify.addHook('onRequest', (request, reply, done) => {
     traffic.requests.begin();
+    // Closed it is in any case: answered, or left by its client.
+    reply.raw.once('close', () => traffic.requests.end());
     const correlationId = idFrom(request.headers['x-correlation-id']) ?? request.id;
     reply.header('x-request-id', request.id);
     reply.header('x-correlation-id', correlationId);
     if (traffic.leaving) reply.header('connection', 'close');
     inContext({ actor: 'anonymous', correlationId, causationId: request.id }, done);
-  });
-  fastify.addHook('onResponse', (_request, _reply, done) => {
-    traffic.requests.end();
-    done();
   });
   if (!logger.isLevelEnabled('debug')) return;
   const log = new Logger('Http');

@@ -23,7 +23,7 @@ export class Work<Needs, Repository> implements Waiting {
     readonly needs: Needs,
     readonly run: (repository: Repository) => unknown,
     readonly context: RequestContext,
-    /** When its caller must have an answer, in milliseconds of Date.now(). */
+    /** When its caller must have an answer, in milliseconds of performance.now(): wall clocks jump. */
     readonly deadline: number,
     private readonly answer: (outcome: Outcome) => void,
   ) {}
@@ -42,8 +42,6 @@ interface LockRow {
   readonly now: string;
 }
 
-/** A work that keeps asking for more is a mistake in its aggregate. */
-const loadsMax = 100;
 /*
  * A connection plans a statement once, perhaps while the tables are small, and keeps the plan when they have grown. So only
  * plans are allowed that are good then: row by row, through an index.
@@ -239,7 +237,7 @@ export class GroupTransaction<Needs, Repository> {
     connection: Connection,
     events: NewEvent[],
   ): Promise<void> {
-    for (let loads = 0; !work.settled; loads += 1) {
+    for (let asked = ''; !work.settled;) {
       try {
         const { result, events: recorded } = session.attempt(work.run);
         for (const { key, version, event, occurredAt } of recorded) {
@@ -249,11 +247,14 @@ export class GroupTransaction<Needs, Repository> {
         work.outcome = { result };
         return;
       } catch (error) {
-        if (!(error instanceof NotLoaded) || loads === loadsMax) {
+        // A work that asks for what it was just given would go on for ever: a mistake in its aggregate.
+        const needs = error instanceof NotLoaded ? JSON.stringify(error.needs) : asked;
+        if (needs === asked) {
           work.outcome = { error };
           return;
         }
-        await session.loadMore(connection, error.needs as Needs);
+        asked = needs;
+        await session.loadMore(connection, (error as NotLoaded<Needs>).needs);
       }
     }
   }
@@ -265,11 +266,13 @@ export class GroupTransaction<Needs, Repository> {
     idIsStored: boolean,
   ): Promise<void> {
     const stored = [
-      ...(idIsStored ? [] : [connection.query(insertId, [this.id])]),
       ...session.store(connection),
       appendEvents(connection, events),
+      ...(idIsStored ? [] : [connection.query(insertId, [this.id])]),
     ];
-    // COMMIT is sent with them: behind a statement that failed it only rolls back.
+    // A statement that could not even be sent fails in this turn of the event loop. Behind one that fails in the server
+    // COMMIT only rolls back, so it need not wait for the answers.
+    if (await failsAtOnce(stored)) await allSent(stored);
     const committed = connection.run(commit);
     this.inDoubt = true;
     try {
@@ -281,6 +284,14 @@ export class GroupTransaction<Needs, Repository> {
     if ((await committed).command !== 'COMMIT')
       throw new Error('the server rolled back a transaction without an error');
   }
+}
+
+/** Whether any of the statements has failed by the end of this turn of the event loop. */
+async function failsAtOnce(statements: readonly Promise<unknown>[]): Promise<boolean> {
+  let failed = false;
+  for (const statement of statements) statement.catch(() => (failed = true));
+  await new Promise(setImmediate);
+  return failed;
 }
 
 /** The keys of all of several works. */

@@ -13,7 +13,7 @@ export interface GroupingOptions {
   readonly groupsInFlight: number;
   /** Works that wait at most; more are refused as overloaded. */
   readonly queueMax: number;
-  /** How long a work may take altogether, in milliseconds. */
+  /** How long a work may wait for its transaction, in milliseconds; what has begun may take three times as long. */
   readonly deadline: number;
 }
 
@@ -44,6 +44,7 @@ const sweepEvery = 250;
 
 const lockTimeout = '55P03';
 const uniqueViolation = '23505';
+const statementTimeout = '57014';
 /** A class: disk full, out of memory, too many connections. */
 const outOfResources = '53';
 const passes = new Set([
@@ -51,9 +52,11 @@ const passes = new Set([
   '40P01', // deadlock with someone outside
 ]);
 
-/** What watches a unit of work: for metrics. */
+/** What watches a unit of work: for metrics and the log. */
 export interface GroupingObserver {
   groupEnded(works: number, outcome: 'committed' | 'unchanged' | 'failed'): void;
+  /** A group was given up because of what the database, or its store, said. */
+  gaveUp?(works: number, cause: unknown): void;
 }
 
 /**
@@ -67,7 +70,8 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private readonly queue = new WorkQueue<Work<Needs, Repository>>();
   private readonly options: GroupingOptions;
   private readonly unsettled = new Set<Work<Needs, Repository>>();
-  private lookingUp: Work<Needs, Repository>[] = [];
+  private toLookUp: Work<Needs, Repository>[] = [];
+  private lookingUp = false;
   private arrivals = 0;
   private inFlight = 0;
   private heldUp = 0;
@@ -96,7 +100,7 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
     if (this.closed || this.unsettled.size >= this.options.queueMax) throw new Overloaded();
     const keys = this.store.keysNamedBy(needs);
     const outcome = await new Promise<Outcome>((answer) => {
-      const deadline = Date.now() + this.options.deadline;
+      const deadline = performance.now() + this.options.deadline;
       const waiting = new Work(this.arrivals++, needs, work, currentContext(), deadline, (outcome) => {
         this.unsettled.delete(waiting);
         answer(outcome);
@@ -144,24 +148,26 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
     }
   }
 
-  /** Works that arrive in the same turn of the event loop look their keys up together. */
+  /** Works that arrive while others look their keys up look theirs up together, next. */
   private lookUp(work: Work<Needs, Repository>): void {
-    this.lookingUp.push(work);
-    if (this.lookingUp.length > 1) return;
-    setImmediate(() => {
-      const works = this.lookingUp;
-      this.lookingUp = [];
-      this.store
-        .findKeys(
-          works.map((one) => one.needs),
-          this.database,
-        )
-        .then((keys) => works.forEach((one, i) => this.enqueue(one, keys[i] ?? [])))
-        .catch((error: unknown) => {
-          const reason = isConnectionLost(error) ? new Overloaded('The database does not answer.') : error;
-          for (const one of works) one.settle({ error: reason });
-        });
-    });
+    this.toLookUp.push(work);
+    if (this.lookingUp) return;
+    this.lookingUp = true;
+    setImmediate(() => void this.lookUpAll());
+  }
+
+  private async lookUpAll(): Promise<void> {
+    while (this.toLookUp.length > 0) {
+      const works = this.toLookUp.splice(0, this.options.groupMax);
+      const needs = works.map((one) => one.needs);
+      try {
+        const keys = await this.store.findKeys(needs, this.database);
+        for (const [place, work] of works.entries()) this.enqueue(work, keys[place] ?? []);
+      } catch (error) {
+        for (const work of works) work.settle({ error });
+      }
+    }
+    this.lookingUp = false;
   }
 
   private schedulePump(): void {
@@ -176,7 +182,7 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   /** Starts what can be started. */
   private pump(): void {
     while (this.inFlight < this.options.groupsInFlight) {
-      if (this.inFlight > 0 && this.queue.length < worthAnotherGroup) break;
+      if (this.inFlight > 0 && this.queue.length < Math.min(worthAnotherGroup, this.options.groupMax)) break;
       const works = this.queue.take({ works: this.options.groupMax, keys: keysMax });
       if (works.length === 0) break;
       void this.commitTogether(works);
@@ -252,6 +258,7 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   }
 
   private succeed(group: GroupTransaction<Needs, Repository>): void {
+    if (group.works.length === 0) return;
     this.observer?.groupEnded(group.works.length, group.events > 0 ? 'committed' : 'unchanged');
     for (const work of group.works) work.settle(work.outcome!);
   }
@@ -270,8 +277,8 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       else await delay(backoff(unreachable));
       return false;
     }
-    if (works.every((work) => Date.now() >= work.deadline)) {
-      this.giveUp(group, group.inDoubt ? new OutcomeUnknown() : new Overloaded());
+    if (works.every((work) => performance.now() >= work.deadline)) {
+      this.giveUp(group, group.inDoubt ? new OutcomeUnknown() : notDone(error), error);
       return false;
     }
     const mayPass = passes.has(state) && attempt < (works.length === 1 ? alone : together);
@@ -293,14 +300,15 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       // Someone else stored the same key meanwhile: loaded again, the domain sees it and decides.
       return true;
     } else {
-      const ofTheDatabase = passes.has(state) || state.startsWith(outOfResources);
-      this.giveUp(group, ofTheDatabase ? new Overloaded() : error);
+      const ofTheDatabase = passes.has(state) || state === statementTimeout || state.startsWith(outOfResources);
+      this.giveUp(group, ofTheDatabase ? notDone(error) : error, error);
     }
     return false;
   }
 
-  private giveUp(group: GroupTransaction<Needs, Repository>, error: unknown): void {
+  private giveUp(group: GroupTransaction<Needs, Repository>, error: unknown, cause: unknown): void {
     this.observer?.groupEnded(group.works.length, 'failed');
+    this.observer?.gaveUp?.(group.works.length, cause);
     for (const work of group.works) work.settle({ error });
   }
 
@@ -315,15 +323,19 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       this.sweeper = undefined;
       return;
     }
-    const now = Date.now();
+    const now = performance.now();
     for (const work of this.queue.drop((waiting) => now >= waiting.deadline)) work.settle({ error: new Overloaded() });
     for (const work of this.unsettled) {
       if (now < work.deadline) break;
-      work.settle({ error: work.begun ? new OutcomeUnknown() : new Overloaded() });
+      if (!work.begun) work.settle({ error: new Overloaded() });
+      else if (now >= work.deadline + 2 * this.options.deadline) work.settle({ error: new OutcomeUnknown() });
     }
     this.pump();
   }
 }
+
+const notDone = (cause: unknown): Overloaded =>
+  new Overloaded('The database cannot do it now. Nothing was changed; try again.', { cause });
 
 /** Milliseconds to wait before attempt + 1: doubling up to half a second, with jitter. */
 const backoff = (attempt: number): number => Math.min(500, 5 * 2 ** attempt) * (0.5 + Math.random() / 2);

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { Config } from '../config';
 import { Database } from '../database/database';
 import { LogSignal } from '../event-log/log-signal';
@@ -9,6 +9,8 @@ import { GroupingUnitOfWork } from './grouping-unit-of-work';
 /** Makes a module's unit of work from its aggregate store, as the service is configured. */
 @Injectable()
 export class UnitOfWorkFactory {
+  private readonly logger = new Logger('UnitOfWork');
+
   constructor(
     private readonly database: Database,
     private readonly config: Config,
@@ -17,12 +19,19 @@ export class UnitOfWorkFactory {
   ) {}
 
   grouping<Needs, Repository>(store: AggregateStore<Needs, Repository>): GroupingUnitOfWork<Needs, Repository> {
-    const unitOfWork = new GroupingUnitOfWork(this.database, store, this.config, {
-      groupEnded: (works, outcome) => {
-        if (outcome === 'committed') this.log.announce();
-        this.metrics.groupEnded(store.kind, works, outcome);
+    const { groupMax, groupsInFlight, queueMax } = this.config;
+    const unitOfWork = new GroupingUnitOfWork(
+      this.database,
+      store,
+      { groupMax, groupsInFlight, queueMax },
+      {
+        groupEnded: (works, outcome) => {
+          if (outcome === 'committed') this.log.announce();
+          this.metrics.groupEnded(store.kind, works, outcome);
+        },
+        gaveUp: (works, cause) => this.logger.warn(`${works} commands were given up: ${String(cause)}`),
       },
-    });
+    );
     this.metrics.showDepth(store.kind, () => unitOfWork.depth);
     return unitOfWork;
   }
