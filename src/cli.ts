@@ -30,6 +30,9 @@ const commandLine = {
   outside: [new ServeCommand(), new MigrateCommand(modules)],
 };
 
+// Whoever reads what is printed may have read enough: `batchwise verify | head -1`.
+process.stdout.on('error', () => process.exit(1));
+
 void runCommandLine(commandLine, process.argv.slice(2), process.env, terminalOn(process.stdout, process.stderr)).then(
   (status) => process.exit(status),
 );

@@ -49,8 +49,8 @@ export async function* csvRows<Schema extends z.ZodObject>(
 /** The fields of a line, or why it has none. */
 function fieldsOf(text: string): string[] | string {
   try {
-    const [fields] = parse<string[]>(text, { record_delimiter: '\n', relax_column_count: true });
-    return fields ?? [];
+    const records: string[][] = parse(text, { record_delimiter: '\n', relax_column_count: true });
+    return records[0] ?? [];
   } catch (error) {
     return (error as Error).message.replace(/ at line \d+/, '');
   }
