@@ -25,7 +25,7 @@ class EventsHaveTheirDeliveries extends QueriedInvariant {
     FROM platform.event AS e
     JOIN platform.subscriber AS s ON s.name = 'email-buyers-when-out-of-stock'
       AND (e.transaction_id, e.position) <= (s.transaction_id, s.position)
-    LEFT JOIN platform.parked_event AS p ON p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
+    LEFT JOIN platform.undelivered_event AS p ON p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
     LEFT JOIN notifications.out_of_stock_event AS o ON o.stream = e.stream AND o.version = e.version
     WHERE e.type = '${OutOfStock.type}' AND p.stream IS NULL AND o.stream IS NULL`;
 }

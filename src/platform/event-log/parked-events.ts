@@ -100,7 +100,12 @@ const replay = {
 
 const discard = {
   name: 'parked-discard',
-  text: 'DELETE FROM platform.parked_event WHERE id = $1::bigint AND dead_at IS NOT NULL RETURNING 1',
+  text: `
+    WITH gone AS (
+      DELETE FROM platform.parked_event WHERE id = $1::bigint AND dead_at IS NOT NULL
+      RETURNING subscriber, stream, version, error
+    )
+    INSERT INTO platform.discarded_event (subscriber, stream, version, error) SELECT * FROM gone RETURNING 1`,
 };
 
 /** How often and how patiently an event is tried. */

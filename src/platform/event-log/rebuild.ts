@@ -135,6 +135,7 @@ async function swap(connection: Connection, { name, schema, tables }: Projection
   for (const table of tables) await connection.query({ text: `ALTER TABLE ${shadow}.${table} SET SCHEMA ${schema}` });
   await connection.query({ text: `DROP SCHEMA ${shadow}` });
   await connection.query({ text: 'DELETE FROM platform.parked_event WHERE subscriber = $1' }, [name]);
+  await connection.query({ text: 'DELETE FROM platform.discarded_event WHERE subscriber = $1' }, [name]);
   const move = `
     UPDATE platform.subscriber
     SET transaction_id = $2::xid8, position = $3::bigint, owner = NULL, lease_until = '-infinity' WHERE name = $1`;

@@ -75,12 +75,12 @@ async function* fill(transaction: Connection, projection: Projection, fresh: str
     },
     [name],
   );
-  const parked = await transaction.query<{ stream: string; version: number }>(
-    { text: 'SELECT stream, version::float8 AS version FROM platform.parked_event WHERE subscriber = $1' },
+  const undelivered = await transaction.query<{ stream: string; version: number }>(
+    { text: 'SELECT stream, version::float8 AS version FROM platform.undelivered_event WHERE subscriber = $1' },
     [name],
   );
   const keyOf = (event: { stream: string; version: number }): string => `${event.version} ${event.stream}`;
-  const waiting = new Set(parked.map(keyOf));
+  const waiting = new Set(undelivered.map(keyOf));
   for (let at = start; ;) {
     const events = await readAfter(transaction, at, batchSize);
     const done = events.filter((event) => !isBehind(checkpoint, event));
