@@ -174,7 +174,9 @@ describe('Product', () => {
           expect.objectContaining({
             code: 'line-already-allocated',
             kind: 'conflict',
-            details: { line: expect.objectContaining({ orderId: 'o1', lineId: '1', sku: 'LAMP', qty: 3, batchRef: 'b1' }) },
+            details: {
+              line: expect.objectContaining({ orderId: 'o1', lineId: '1', sku: 'LAMP', qty: 3, batchRef: 'b1' }),
+            },
           }),
         ),
       );

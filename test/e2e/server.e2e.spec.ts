@@ -151,7 +151,7 @@ describe('The service with a PostgreSQL of its owner', () => {
       }),
       duplex: 'half',
       signal: leave.signal,
-    } as RequestInit);
+    });
     while (!(await running(server))) await new Promise(setImmediate);
     leave.abort();
     await expect(left).rejects.toThrow();

@@ -103,7 +103,7 @@ export class AllocationModel {
     this.mustKnow(id.sku);
     const line = this.line(id);
     if (!line) throw new Refused('unknown-line');
-    if (line.qty === qty) return { ...this.state(line), repeated: true };
+    if (line.qty === qty && line.status !== 'refused') return { ...this.state(line), repeated: true };
     const more = line.status === 'refused' || qty > line.qty;
     line.qty = qty;
     if (line.status !== 'backordered') {
@@ -122,7 +122,9 @@ export class AllocationModel {
   }
 
   releaseOrder(orderId: string) {
-    return this.release(this.lines.filter((line) => line.orderId === orderId));
+    const place = (line: LineId): string => `${line.sku}/${orderId}/${line.lineId}`;
+    const lines = this.lines.filter((line) => line.orderId === orderId);
+    return this.release(lines.sort((a, b) => (place(a) < place(b) ? -1 : 1)));
   }
 
   /** Units of a batch that are promised: the sum of its lines. */

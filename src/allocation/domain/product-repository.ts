@@ -49,14 +49,14 @@ export class ProductRepository {
     return this.at(owner);
   }
 
-  /** The lines of an order, whatever their standing. */
+  /** The lines of an order, whatever their standing, by SKU and line. */
   linesOf(orderId: string): LineId[] {
     const lines = new Map<string, LineId>();
     for (const line of this.storedLinesOf(orderId)) lines.set(`${line.sku}/${OrderLine.keyOf(line)}`, line);
     for (const product of this.known()) {
       for (const line of product.changedLinesOf(orderId)) lines.set(`${line.sku}/${line.key}`, line);
     }
-    return [...lines.values()];
+    return [...lines].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, line]) => line);
   }
 
   /** Releases lines of any products; what is not known or not promised stays as it is. */
