@@ -27,7 +27,7 @@ export class AppModule {
         PlatformModule.forRoot(config),
         DatabaseModule.forRoot(config),
         CqrsModule.forRoot({ eventPublisher }),
-        ...modules.slice(1),
+        ...modules.filter((module) => module !== PlatformModule),
       ],
     };
   }

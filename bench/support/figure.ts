@@ -6,6 +6,8 @@ export interface Figure {
   readonly target: number;
   /** Whether the target is a floor or a ceiling for the median. */
   readonly better: 'higher' | 'lower';
+  /** Takes too long to be run unless it is asked for. */
+  readonly long?: true;
   /** Measures pairs, alternating the two sides, and returns the ratio of each. */
   measure(context: Context): Promise<number[]>;
 }

@@ -20,6 +20,8 @@ export async function startPostgres(): Promise<BenchPostgres> {
     synchronous_commit: 'on',
     shared_buffers: '256MB',
     max_wal_size: '4GB',
+    // By which the lag of the event log is measured.
+    track_commit_timestamp: 'on',
   });
   await migrate(postgres.url(), modules);
   const databases: string[] = [];

@@ -6,7 +6,7 @@ export abstract class Worker {
   /** Begins. Not before the application is up: workers may send commands. */
   abstract start(): void;
 
-  /** Ends what it is at, in a bounded time. Called by the worker's own shutdown hook. */
+  /** Ends what it is at, in a bounded time. May be called more than once. */
   abstract stop(): Promise<void>;
 }
 
@@ -16,7 +16,15 @@ export class Workers {
   constructor(private readonly discovery: DiscoveryService) {}
 
   start(): void {
-    const instances = this.discovery.getProviders().map(({ instance }) => instance as unknown);
-    for (const instance of new Set(instances)) if (instance instanceof Worker) instance.start();
+    for (const worker of this.all()) worker.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.all().map((worker) => worker.stop()));
+  }
+
+  private all(): Worker[] {
+    const instances = new Set(this.discovery.getProviders().map(({ instance }): unknown => instance));
+    return [...instances].filter((instance) => instance instanceof Worker);
   }
 }

@@ -1,5 +1,5 @@
 // Kills `batchwise demo` at random, with its database in every second round, starts the service as one would after a power
-// cut, and has everything verified. Needs the built application. Usage: kill-demo [--rounds 10] [--seed N]
+// cut - killed once while it delivers - and has everything verified. Needs the built application. Usage: kill-demo [--rounds 10] [--seed N]
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -13,7 +13,7 @@ const { Random } = createRequire(import.meta.url)('../../dist/allocation/cli/ran
 const cli = join(import.meta.dirname, '../../dist/cli.js');
 /** Milliseconds that nothing here takes, unless it hangs. */
 const patience = 120_000;
-/** Commands that must have been acknowledged in all, or the run says nothing. */
+/** How far the log must have come, or the run says nothing. */
 const fewest = 1_000;
 
 const { values } = parseArgs({ options: { rounds: { type: 'string' }, seed: { type: 'string' } } });
@@ -82,6 +82,16 @@ async function killDemo(round) {
   return signal === 'SIGKILL';
 }
 
+/** The service is killed while it delivers, or about to. */
+async function killService() {
+  const service = start('serve');
+  const ended = once(service, 'exit');
+  await printed(service, /is ready/);
+  await pause(random.whole(0, 300));
+  service.kill('SIGKILL');
+  await ended;
+}
+
 /** The service starts, works off what is in the log, and stops. @throws if it does not get through */
 async function restart() {
   const service = start('serve');
@@ -89,8 +99,12 @@ async function restart() {
   await printed(service, /is ready/);
   for (const deadline = Date.now() + patience; ; await pause(200)) {
     const [header, ...rows] = (await batchwise('subscribers')).trim().split('\n');
-    const behind = header.split(/ {2,}/).indexOf('behind');
-    if (rows.every((row) => row.split(/ {2,}/)[behind] === '0')) break;
+    const columns = header.split(/ {2,}/);
+    const none = (name) => rows.every((row) => row.split(/ {2,}/)[columns.indexOf(name)] === '0');
+    if (none('behind') && none('parked')) {
+      if (!none('dead')) throw new Error('there are dead letters');
+      break;
+    }
     if (Date.now() > deadline) throw new Error('the subscribers do not catch up');
   }
   service.kill('SIGTERM');
@@ -103,6 +117,7 @@ async function main() {
   let killed = 0;
   for (let round = 1; round <= rounds; round += 1) {
     if (await killDemo(round)) killed += 1;
+    await killService();
     await restart();
     const verdicts = (await batchwise('verify', '--all')).trim().split('\n');
     console.log(

@@ -214,7 +214,7 @@ describe('The command line', () => {
         code: 1,
         err: expect.stringMatching(/^.*batches\.csv cannot be read: ENOENT.*\n$/),
       });
-      write('batches.csv', 'ref,sku,qty,eta', '');
+      write('batches.csv', 'ref,sku,qty,eta', 'untaken,LAMP,5,');
       write('orders.csv', 'orderid,sku', 'o1,LAMP');
       const wrong = await runCli(env, 'allocate-from-csv', folder);
       expect(wrong).toMatchObject({
@@ -225,6 +225,7 @@ describe('The command line', () => {
       });
       expect(allocations()).toBe('as it was');
       expect(readdirSync(folder)).toHaveLength(3);
+      expect((await client.query(`SELECT 1 FROM allocation.batch_ref WHERE ref = 'untaken'`)).rows).toEqual([]);
     });
   });
 

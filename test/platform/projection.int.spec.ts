@@ -101,12 +101,11 @@ describe('A projection', () => {
   it('is fenced where another replica has taken its lease, even if that gave it back', async () => {
     await appended(database, 'thing:1', 3);
     const delivery = new ProjectionDelivery(things);
-    const deskOf = (owner: string): Desk => ({
-      database,
-      checkpoint: new Checkpoint('things', owner, 0.05),
-      parked: new ParkedEvents('things', 'block', patientAttempts),
-      parkedStreams: new Set(),
-    });
+    const deskOf = (owner: string): Desk => {
+      const checkpoint = new Checkpoint('things', owner, 0.05);
+      const parked = new ParkedEvents('things', 'block', patientAttempts);
+      return { database, checkpoint, parked, parkedStreams: new Set(), mayGoOn: () => checkpoint.requireHeld() };
+    };
     const [stopped, taker] = [deskOf(randomUUID()), deskOf(randomUUID())];
     const at = (await stopped.checkpoint.lease(database))!;
     const events = await readAfter(database, at, 100);

@@ -52,6 +52,9 @@ export class AllocateFromCsvCommand extends CliCommand {
     const [folder] = parsed(args, {}, [1, 1]).positionals as [string];
     const report = new Report(terminal);
     try {
+      // Nothing is taken in if one of the files cannot be read at all.
+      await readHeader(csvRows(join(folder, 'batches.csv'), BatchRow));
+      await readHeader(csvRows(join(folder, 'orders.csv'), OrderRow));
       await this.takeIn(join(folder, 'batches.csv'), report);
       await replace(join(folder, 'allocations.csv'), this.promise(join(folder, 'orders.csv'), report));
     } catch (error) {
@@ -174,4 +177,10 @@ async function replace(file: string, rows: AsyncIterable<readonly unknown[]>): P
   const folder = await open(dirname(file), 'r');
   await folder.sync().catch(() => undefined); // Not every system can.
   await folder.close();
+}
+
+/** @throws UnreadableFile */
+async function readHeader(rows: AsyncGenerator<unknown>): Promise<void> {
+  await rows.next();
+  await rows.return(undefined);
 }

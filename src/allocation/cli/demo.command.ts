@@ -3,7 +3,7 @@ import { CommandBus } from '@nestjs/cqrs';
 import { DomainError } from '../../kernel/domain-error';
 import { parsed, wholeNumber } from '../../platform/cli/arguments';
 import { CliCommand, type Progress, type Terminal, UsageError } from '../../platform/cli/cli-command';
-import { eventsOf } from '../../platform/cli/events-of';
+import { endOfLog, eventsOf } from '../../platform/cli/events-of';
 import { Database } from '../../platform/database/database';
 import { idPattern } from '../../platform/http/fields';
 import { inContext } from '../../platform/request-context';
@@ -102,6 +102,7 @@ export class DemoCommand extends CliCommand {
     process.once('SIGINT', onInterrupt);
     const progress = terminal.progress('demo', day.size);
     const tally = new Tally();
+    const before = await endOfLog(this.database);
     try {
       await inContext({ actor: 'demo', correlationId: prefix, causationId: null }, async () => {
         await this.play(day.morning(), day.atOnce, { tally, progress, stop: stop.signal });
@@ -112,7 +113,7 @@ export class DemoCommand extends CliCommand {
       process.off('SIGINT', onInterrupt);
     }
     const seconds = (Date.now() - started.getTime()) / 1000;
-    for (const line of summary(tally, await eventsOf(this.database, prefix), seconds)) terminal.out(line);
+    for (const line of summary(tally, await eventsOf(this.database, prefix, before), seconds)) terminal.out(line);
     if (!stop.signal.aborted) return 0;
     terminal.note('Interrupted: everything that was done until then is kept.');
     return interrupted;

@@ -30,7 +30,10 @@ const subscribers = {
     ) AS s
     CROSS JOIN LATERAL (
       SELECT count(*) AS events, coalesce(extract(epoch FROM clock_timestamp() - min(occurred_at)), 0) AS seconds
-      FROM platform.event WHERE (transaction_id, position) > (s.transaction_id, s.position)
+      FROM (
+        SELECT occurred_at FROM platform.event WHERE (transaction_id, position) > (s.transaction_id, s.position)
+        ORDER BY transaction_id, position LIMIT 100000
+      ) AS behind
     ) AS lag
     CROSS JOIN LATERAL (
       SELECT count(*) FILTER (WHERE dead_at IS NULL) AS parked, count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead

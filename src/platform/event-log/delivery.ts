@@ -10,7 +10,12 @@ export interface Desk {
   readonly parked: ParkedEvents;
   /** The streams that have parked events: whatever follows in them is parked too. */
   readonly parkedStreams: Set<string>;
+  /** Asked before each delivery. @throws Fenced if another replica may be at it; Stopping if this one is to end */
+  mayGoOn(): void;
 }
+
+/** The service ends: what was not delivered yet is delivered by others, or after the next start. */
+export class Stopping extends Error {}
 
 /** How the three kinds of subscriber are given events. */
 export interface Delivery {
@@ -22,7 +27,7 @@ export interface Delivery {
   /**
    * Delivers events in the order of the log, parks what fails, and moves the checkpoint from `from` to `to`.
    * @param events those of a run of the log that are wanted
-   * @throws Fenced; or what keeps all of them from being delivered: then they are tried again, later
+   * @throws Fenced, Stopping; or what keeps all of them from being delivered: then they are tried again, later
    */
   deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void>;
 

@@ -116,7 +116,7 @@ export interface Attempts {
   readonly wait: (attempts: number) => number;
 }
 
-/** Twelve attempts over about half an hour. */
+/** Twelve attempts over about twenty minutes. */
 export const patientAttempts: Attempts = { max: 12, wait: (attempts) => Math.min(300, 0.5 * 2 ** attempts) };
 
 /** PostgreSQL stores no NUL, and what an error says may be anything. */

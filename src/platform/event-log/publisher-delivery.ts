@@ -3,6 +3,7 @@ import { readOfOthers } from './event-log-reader';
 import type { ParkedEvent, ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
 import type { Publisher } from './subscriber';
+import { within } from './within';
 
 /** At least once, in order per stream, in batches. */
 export class PublisherDelivery implements Delivery {
@@ -24,7 +25,7 @@ export class PublisherDelivery implements Delivery {
   }
 
   async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent): Promise<void> {
-    await this.publisher.publish([event]);
+    await this.hand([event]);
     await desk.parked.remove(desk.database, parked);
   }
 
@@ -34,17 +35,17 @@ export class PublisherDelivery implements Delivery {
    * @returns what failed. @throws what an outage was noticed by
    */
   private async publish(desk: Desk, events: readonly StoredEvent[], to: Position): Promise<ToPark[]> {
-    desk.checkpoint.requireHeld();
+    desk.mayGoOn();
     try {
-      await this.publisher.publish(events);
+      await this.hand(events);
       return [];
     } catch (outage) {
       const runs = byStream(events);
       const failed: ToPark[] = [];
       for (const run of runs) {
-        desk.checkpoint.requireHeld();
+        desk.mayGoOn();
         try {
-          await this.publisher.publish(run);
+          await this.hand(run);
         } catch (error) {
           failed.push(...failedRun(run, error));
         }
@@ -64,10 +65,14 @@ export class PublisherDelivery implements Delivery {
     const probe = await readOfOthers(desk.database, to, streams, this.types && [...this.types]);
     if (!probe) return false;
     try {
-      await this.publisher.publish([probe]);
+      await this.hand([probe]);
       return true;
     } catch {
       return false;
     }
+  }
+
+  private hand(events: readonly StoredEvent[]): Promise<void> {
+    return within(this.publisher.name, () => this.publisher.publish(events));
   }
 }

@@ -4,9 +4,8 @@ import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } 
 import type { ParkedEvent, ToPark } from './parked-events';
 import { type EventClass, type Position, revive, type StoredEvent } from './stored-event';
 import type { AfterLastAttempt } from './subscriber';
+import { within } from './within';
 
-/** No handler keeps its subscriber waiting for longer, in milliseconds. */
-const handleWithin = 30_000;
 /** Streams that are handled at the same time. */
 const streamsAtOnce = 8;
 
@@ -49,10 +48,10 @@ export class ReactionDelivery implements Delivery {
     await desk.parked.remove(desk.database, parked);
   }
 
-  /** @returns the event that failed and those behind it. @throws Fenced */
+  /** @returns the event that failed and those behind it. @throws Fenced, Stopping */
   private async handleRun(desk: Desk, run: readonly StoredEvent[]): Promise<ToPark[]> {
     for (const [place, event] of run.entries()) {
-      desk.checkpoint.requireHeld();
+      desk.mayGoOn();
       try {
         await this.handle(event);
       } catch (error) {
@@ -65,17 +64,6 @@ export class ReactionDelivery implements Delivery {
   private async handle(stored: StoredEvent): Promise<void> {
     const event = revive(stored, this.classes.get(stored.type)!);
     const context = { actor: `reaction:${this.name}`, correlationId: stored.correlationId, causationId: stored.id };
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new Error(`${this.name} took longer than ${handleWithin / 1000} s`)),
-        handleWithin,
-      );
-    });
-    try {
-      await Promise.race([inContext(context, async () => void (await this.handler.handle(event))), late]);
-    } finally {
-      clearTimeout(timer);
-    }
+    await within(this.name, () => inContext(context, () => this.handler.handle(event)));
   }
 }

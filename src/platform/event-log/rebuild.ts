@@ -58,13 +58,20 @@ async function fillAndSwap(
 ): Promise<void> {
   const delivery = new ProjectionDelivery(projection, shadow);
   const [{ total } = { total: 0 }] = await connection.query<{ total: number }>({
-    text: 'SELECT count(*)::float8 AS total FROM platform.event',
+    text: `SELECT greatest(reltuples, 0)::float8 AS total FROM pg_class WHERE oid = 'platform.event'::regclass`,
   });
+  const discarded = await connection.query<{ stream: string; version: number }>(
+    { text: 'SELECT stream, version::float8 AS version FROM platform.discarded_event WHERE subscriber = $1' },
+    [projection.name],
+  );
+  const givenUp = new Set(discarded.map(({ stream, version }) => `${version} ${stream}`));
   let read = 0;
   let at = start;
   const catchUp = async (): Promise<boolean> => {
     const events = await readAfter(connection, at, batchSize);
-    const wanted = events.filter((event) => delivery.wants(event.type));
+    const wanted = events.filter(
+      (event) => delivery.wants(event.type) && !givenUp.has(`${event.version} ${event.stream}`),
+    );
     const [failed] = await delivery.project(connection, wanted);
     if (failed) {
       const { stream, version } = failed.event;
@@ -135,7 +142,6 @@ async function swap(connection: Connection, { name, schema, tables }: Projection
   for (const table of tables) await connection.query({ text: `ALTER TABLE ${shadow}.${table} SET SCHEMA ${schema}` });
   await connection.query({ text: `DROP SCHEMA ${shadow}` });
   await connection.query({ text: 'DELETE FROM platform.parked_event WHERE subscriber = $1' }, [name]);
-  await connection.query({ text: 'DELETE FROM platform.discarded_event WHERE subscriber = $1' }, [name]);
   const move = `
     UPDATE platform.subscriber
     SET transaction_id = $2::xid8, position = $3::bigint, owner = NULL, lease_until = '-infinity' WHERE name = $1`;

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database';
 import { Checkpoint, Fenced } from './checkpoints';
-import type { Delivery, Desk } from './delivery';
+import { type Delivery, type Desk, Stopping } from './delivery';
 import { isBehind, readAfter, readEvent } from './event-log-reader';
 import { type Attempts, type ParkedEvent, ParkedEvents } from './parked-events';
 import type { Position } from './stored-event';
@@ -60,8 +60,8 @@ export class Subscription {
   }
 
   /** There is something new: the log reaches to `head`. */
-  wake(head?: Position): void {
-    this.head = head ?? this.head;
+  wake(head: Position): void {
+    this.head = head;
     this.woken = true;
     this.wakeUp();
   }
@@ -73,6 +73,7 @@ export class Subscription {
         if (at) await this.workFrom(at);
         else await this.rest(pauses.lease);
       } catch (error) {
+        if (error instanceof Stopping) break;
         if (!(error instanceof Fenced)) this.observer.failed(this.name, error);
         await this.rest(this.pause);
         this.pause = Math.min(pauses.longestFailure, this.pause * 2);
@@ -99,7 +100,11 @@ export class Subscription {
 
   private async work(start: Position): Promise<void> {
     const { database, checkpoint, parked } = this;
-    const desk: Desk = { database, checkpoint, parked, parkedStreams: await parked.streams(database) };
+    const mayGoOn = (): void => {
+      checkpoint.requireHeld();
+      if (this.stopped) throw new Stopping();
+    };
+    const desk: Desk = { database, checkpoint, parked, mayGoOn, parkedStreams: await parked.streams(database) };
     let at = start;
     let parkedAt = 0;
     while (!this.stopped) {
@@ -152,7 +157,7 @@ export class Subscription {
     try {
       await this.delivery.redeliver(desk, event!, parked, at);
     } catch (error) {
-      if (error instanceof Fenced) throw error;
+      if (error instanceof Fenced || error instanceof Stopping) throw error;
       const last = await desk.parked.failAgain(desk.database, parked, error);
       if (last) this.observer.deadLetter(this.name, parked.stream, parked.version, error);
     }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Config } from '../config';
 import { CommandMetrics } from '../metrics/command-metrics';
+import { Workers } from '../workers';
 import { Traffic } from './traffic';
 
 /**
@@ -14,7 +15,7 @@ export async function stopGracefully(app: NestFastifyApplication): Promise<void>
   traffic.leave();
   await delay(app.get(Config).drainDelayMs);
   server.close();
-  await traffic.requests.idle();
+  await Promise.all([traffic.requests.idle(), app.get(Workers).stop()]);
   await app.get(CommandMetrics).running.idle();
   server.closeAllConnections();
   await app.close();

@@ -43,7 +43,7 @@ class ParkedEventsAreKnown extends QueriedInvariant {
   protected readonly query = `
     SELECT format('%s, %s version %s: %s', p.subscriber, p.stream, p.version,
                   CASE WHEN e.stream IS NULL THEN 'not in the log' ELSE 'beyond the checkpoint' END) AS broken
-    FROM platform.parked_event AS p
+    FROM platform.undelivered_event AS p
     LEFT JOIN platform.event AS e USING (stream, version)
     LEFT JOIN platform.subscriber AS s ON s.name = p.subscriber
     WHERE e.stream IS NULL OR s.name IS NULL
