@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
+import { providersOf } from './providers';
 
 /** Something that works on its own beside the requests. A provider of a module that extends it is started with the service. */
 export abstract class Worker {
@@ -16,15 +17,10 @@ export class Workers {
   constructor(private readonly discovery: DiscoveryService) {}
 
   start(): void {
-    for (const worker of this.all()) worker.start();
+    for (const worker of providersOf(this.discovery, Worker)) worker.start();
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.all().map((worker) => worker.stop()));
-  }
-
-  private all(): Worker[] {
-    const instances = new Set(this.discovery.getProviders().map(({ instance }): unknown => instance));
-    return [...instances].filter((instance) => instance instanceof Worker);
+    await Promise.all(providersOf(this.discovery, Worker).map((worker) => worker.stop()));
   }
 }

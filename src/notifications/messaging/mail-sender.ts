@@ -1,5 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { sleepUntil } from '../../platform/sleep-until';
 import { Worker } from '../../platform/workers';
 import { Database } from '../../platform/database/database';
 import { DueDeliveries, type DueDelivery } from './due-deliveries';
@@ -104,10 +104,7 @@ export class MailSender extends Worker implements BeforeApplicationShutdown {
   /** Sleeps until something is announced, or it is time to look for what others wrote. */
   private async sleep(): Promise<void> {
     if (this.woken || this.stopping.signal.aborted) return;
-    const over = new AbortController();
-    const woken = new Promise<void>((resolve) => (this.wakeUp = resolve));
-    await Promise.race([woken, delay(this.limits.look, undefined, { signal: over.signal }).catch(() => undefined)]);
-    over.abort();
+    await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), this.limits.look);
   }
 }
 

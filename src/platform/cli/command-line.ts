@@ -7,6 +7,7 @@ import { openDatabase } from '../database/open-database';
 import { explain } from '../explain';
 import { StructuredLogger } from '../logging/structured-logger';
 import { inContext } from '../request-context';
+import { providersOf } from '../providers';
 import { CliCommand, type Terminal, UsageError } from './cli-command';
 
 /** What the command line is made of. */
@@ -102,13 +103,7 @@ const isCommandClass = (type: unknown): type is new () => CliCommand =>
   typeof type === 'function' && type.prototype instanceof CliCommand;
 
 function commandOf(context: INestApplicationContext, name: string): CliCommand {
-  const providers = context
-    .get(DiscoveryService)
-    .getProviders()
-    .map(({ instance }): unknown => instance);
-  return providers.find(
-    (provider): provider is CliCommand => provider instanceof CliCommand && provider.name === name,
-  )!;
+  return providersOf(context.get(DiscoveryService), CliCommand).find((command) => command.name === name)!;
 }
 
 /** Brings up the application without its server, and takes it down again. */

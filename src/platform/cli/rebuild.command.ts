@@ -4,6 +4,7 @@ import { Database } from '../database/database';
 import { rebuild, RebuildFailed } from '../event-log/rebuild';
 import { Projection } from '../event-log/subscriber';
 import { parsed } from './arguments';
+import { providersOf } from '../providers';
 import { CliCommand, type Terminal, UsageError } from './cli-command';
 
 @Injectable()
@@ -58,7 +59,6 @@ export class RebuildCommand extends CliCommand {
   }
 
   private projections(): Projection[] {
-    const providers = this.discovery.getProviders().map(({ instance }): unknown => instance);
-    return providers.filter((provider) => provider instanceof Projection);
+    return providersOf(this.discovery, Projection);
   }
 }

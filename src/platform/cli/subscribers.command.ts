@@ -5,6 +5,7 @@ import { Relay } from '../event-log/relay';
 import { Projection, Publisher } from '../event-log/subscriber';
 import { parsed } from './arguments';
 import { CliCommand, type Terminal } from './cli-command';
+import { providersOf } from '../providers';
 import { table } from './terminal';
 
 interface SubscriberRow {
@@ -71,10 +72,8 @@ export class SubscribersCommand extends CliCommand {
 
   private kinds(): Map<string, string> {
     const kinds = new Map(this.relay.names.map((name) => [name, 'reaction']));
-    for (const { instance } of this.discovery.getProviders()) {
-      if (instance instanceof Projection) kinds.set(instance.name, 'projection');
-      if (instance instanceof Publisher) kinds.set(instance.name, 'publisher');
-    }
+    for (const { name } of providersOf(this.discovery, Projection)) kinds.set(name, 'projection');
+    for (const { name } of providersOf(this.discovery, Publisher)) kinds.set(name, 'publisher');
     return kinds;
   }
 }

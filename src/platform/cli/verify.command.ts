@@ -4,6 +4,7 @@ import { Config } from '../config';
 import { Invariant } from '../verify/invariant';
 import { verify } from '../verify/verify';
 import { parsed } from './arguments';
+import { providersOf } from '../providers';
 import { CliCommand, type Terminal } from './cli-command';
 
 @Injectable()
@@ -21,8 +22,7 @@ export class VerifyCommand extends CliCommand {
 
   async run(args: readonly string[], terminal: Terminal): Promise<number> {
     const { all } = parsed(args, { all: { type: 'boolean' } }).values;
-    const providers = this.discovery.getProviders().map(({ instance }): unknown => instance);
-    const invariants = providers.filter((provider) => provider instanceof Invariant);
+    const invariants = providersOf(this.discovery, Invariant);
     let status = 0;
     for await (const { invariant, broken, examples } of verify(this.config.databaseUrl!, invariants)) {
       terminal.out(broken === 0 ? `ok      ${invariant}` : `BROKEN  ${invariant}: ${broken}`);

@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { v7 as uuidv7 } from 'uuid';
 import { Database } from '../database/database';
 import { RelayMetrics } from '../metrics/relay-metrics';
+import { allProviders } from '../providers';
+import { sleepUntil } from '../sleep-until';
 import { Worker } from '../workers';
 import { usualLease } from './checkpoints';
 import type { Delivery } from './delivery';
@@ -53,9 +54,7 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
 
   /** @throws if two subscribers have one name, or an event handler has none */
   onModuleInit(): void {
-    // An alias of a provider (`useExisting`) is the same instance.
-    const instances = new Set(this.discovery.getProviders().map((provider): unknown => provider.instance));
-    for (const instance of instances) {
+    for (const instance of allProviders(this.discovery)) {
       if (instance instanceof Projection) this.add(instance.name, new ProjectionDelivery(instance));
       else if (instance instanceof Publisher) this.add(instance.name, new PublisherDelivery(instance));
       else if (typeof instance === 'object' && instance) this.addReaction(instance);
@@ -139,9 +138,6 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   }
 
   private async pause(milliseconds: number): Promise<void> {
-    const over = new AbortController();
-    const poked = new Promise<void>((resolve) => (this.poke = resolve));
-    await Promise.race([poked, delay(milliseconds, undefined, { signal: over.signal }).catch(() => undefined)]);
-    over.abort();
+    await sleepUntil(new Promise((poked) => (this.poke = poked)), milliseconds);
   }
 }

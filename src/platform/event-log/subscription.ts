@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database';
+import { sleepUntil } from '../sleep-until';
 import { Checkpoint, Fenced } from './checkpoints';
 import { type Delivery, type Desk, Stopping } from './delivery';
 import { isBehind, readAfter, readEvent } from './event-log-reader';
@@ -175,9 +176,6 @@ export class Subscription {
   /** Sleeps until woken, or for so many milliseconds. */
   private async sleep(milliseconds: number): Promise<void> {
     if (this.woken || this.stopped) return;
-    const over = new AbortController();
-    const woken = new Promise<void>((resolve) => (this.wakeUp = resolve));
-    await Promise.race([woken, delay(milliseconds, undefined, { signal: over.signal }).catch(() => undefined)]);
-    over.abort();
+    await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), milliseconds);
   }
 }

@@ -8,6 +8,7 @@ import type { Position } from '../event-log/stored-event';
 import { Projection } from '../event-log/subscriber';
 import { Invariant } from './invariant';
 import { withPatientConnection } from './patient-database';
+import { providersOf } from '../providers';
 import { rowsOf } from './rows-of';
 
 const batchSize = 2_000;
@@ -29,8 +30,7 @@ export class ProjectionsEqualAFreshFold extends Invariant {
   }
 
   async *check(snapshot: Queryable): AsyncGenerator<string> {
-    const providers = this.discovery.getProviders().map(({ instance }): unknown => instance);
-    const projections = providers.filter((provider) => provider instanceof Projection);
+    const projections = providersOf(this.discovery, Projection);
     if (projections.length === 0) return;
     const [exported] = await snapshot.query<{ id: string }>({ text: 'SELECT pg_export_snapshot() AS id' });
     for (const projection of projections) {
