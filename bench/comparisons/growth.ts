@@ -85,7 +85,7 @@ const past = hotGrowth(
   'past-allocations',
   'one hot SKU, 64 waiting, by the number of its past allocations',
   'past allocations',
-  [1_000, 10_000, 100_000, 1_000_000],
+  [1_000, 10_000, 100_000, 1_000_000, 10_000_000],
   (past) => ({ ...hot, past }),
 );
 

@@ -11,7 +11,11 @@ export const databaseTimeouts = {
   idleInTransaction: 30_000,
 };
 
-/** @param options.timeouts off for migrations, which may take as long as they need */
+/**
+ * A plan that a connection makes while a table is small and then keeps would read the whole table later: statements are
+ * planned when they are run, by the size that tables have then. (The unit of work keeps its plans, and says why it may.)
+ *
+ * @param options.timeouts off for migrations, which may take as long as they need */
 export function dataSourceOptions(url: string, { poolSize = 20, timeouts = true } = {}): PostgresDataSourceOptions {
   return {
     type: 'postgres',
@@ -25,6 +29,7 @@ export function dataSourceOptions(url: string, { poolSize = 20, timeouts = true 
     extra: {
       pipeline: true,
       keepAlive: true,
+      options: '-c plan_cache_mode=force_custom_plan',
       ...(timeouts && {
         query_timeout: databaseTimeouts.answer,
         statement_timeout: databaseTimeouts.statement,

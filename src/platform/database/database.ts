@@ -5,8 +5,12 @@ import { DataSource } from 'typeorm';
 import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 
-/** A statement of the hot path. Its name makes the server prepare it once per connection; one name, one text. */
+/** A statement of the hot path. */
 export interface Statement {
+  /**
+   * Makes the server prepare it once per connection; one name, one text. One without parameters is not prepared: its plan
+   * would be kept for good, made perhaps while its table was empty.
+   */
   readonly name?: string;
   readonly text: string;
 }
@@ -86,7 +90,7 @@ export class Connection implements Queryable {
   async run<Row extends object>({ name, text }: Statement, values?: readonly unknown[]): Promise<QueryResult<Row>> {
     try {
       return await this.client.query<Row>({
-        ...(name ? { name } : {}),
+        ...(name && values ? { name } : {}),
         text,
         ...(values ? { values: [...values] } : {}),
       });

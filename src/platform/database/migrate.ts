@@ -8,12 +8,25 @@ import { dataSourceOptions } from './data-source-options';
 type MigrationClass = new () => MigrationInterface;
 
 const key = 'batchwise:migrations';
+const placesKey = 'batchwise:places-in-log';
 
 /** Names a module's migrations, oldest first. A TypeORM migration's class name ends in the time of its making. */
 export const Migrations =
   (...migrations: MigrationClass[]): ClassDecorator =>
   (module) =>
     Reflect.defineMetadata(key, migrations, module);
+
+/**
+ * Names a module's tables that remember places in the event log, as `transaction_id` and `position`: in a log that is
+ * restored from another server all places change.
+ */
+export const PlacesInLog =
+  (...tables: string[]): ClassDecorator =>
+  (module) =>
+    Reflect.defineMetadata(placesKey, tables, module);
+
+const placesOf = (modules: readonly Type[]): string[] =>
+  modules.flatMap((module) => (Reflect.getMetadata(placesKey, module) as string[] | undefined) ?? []);
 
 const migrationsOf = (modules: readonly Type[]): MigrationClass[] =>
   modules.flatMap((module) => (Reflect.getMetadata(key, module) as MigrationClass[] | undefined) ?? []);
@@ -47,7 +60,9 @@ export async function migrate(url: string, modules: readonly Type[]): Promise<st
       await lock.query(`SELECT pg_advisory_lock(hashtext('batchwise:migrate'))`);
       const ran = await source.runMigrations({ transaction: 'all' });
       const database = new Database(source);
-      if (await isRestoredLog(database)) await database.transaction(renumberRestoredLog);
+      const places = placesOf(modules);
+      if (await isRestoredLog(database, places))
+        await database.transaction((transaction) => renumberRestoredLog(transaction, places));
       return ran.map((migration) => migration.name);
     } finally {
       await lock.query(`SELECT pg_advisory_unlock(hashtext('batchwise:migrate'))`).catch(() => undefined);
@@ -75,7 +90,7 @@ export async function requireCurrentSchema(url: string, modules: readonly Type[]
     if (foreign.length > 0) {
       throw new SchemaMismatch(`the database is of another version of Batchwise: it has ${foreign.join(', ')}`);
     }
-    if (await isRestoredLog(new Database(source))) {
+    if (await isRestoredLog(new Database(source), placesOf(modules))) {
       throw new SchemaMismatch(
         'the database was restored from another server: run batchwise migrate, or set MIGRATE_ON_START=true',
       );

@@ -1,7 +1,7 @@
-import { v7 as uuidv7 } from 'uuid';
 import type { DomainEvent } from '../../kernel/event';
 import type { Connection } from '../database/database';
 import type { RequestContext } from '../request-context';
+import { newId } from '../new-id';
 
 /** An event on its way into the log. */
 export interface NewEvent {
@@ -30,7 +30,7 @@ export async function appendEvents(connection: Connection, events: readonly NewE
   const rows = events.map(({ stream, version, event, occurredAt, context }) => ({
     stream,
     version,
-    id: uuidv7(),
+    id: newId(),
     type: event.type,
     data: event.data,
     occurred_at: occurredAt,
