@@ -19,6 +19,23 @@ export abstract class UnitOfWork<Needs, Repository> {
   abstract run<T>(needs: Needs, work: (repository: Repository) => T): Promise<T>;
 }
 
+/** The aggregates of one kind that a work needs. One that does not exist yet is one of version 0. */
+export interface AggregatesByKey<Root> {
+  get(key: string): Root;
+}
+
+/** Works that are tried and never stored: explanations, plans. */
+export abstract class DryRun<Needs, Repository> {
+  /**
+   * Lends a unit of work that stores nothing. Its works see all that was committed before, as it stood at one moment, and
+   * what the works before them did; one that throws leaves nothing behind. Nobody waits for it: it takes no locks.
+   *
+   * @returns what `use` returned
+   * @throws Overloaded when it cannot be done now
+   */
+  abstract preview<T>(use: (unitOfWork: UnitOfWork<Needs, Repository>) => Promise<T>): Promise<T>;
+}
+
 /**
  * Thrown by an aggregate that meets something which was not loaded. The unit of work catches it, loads what it names in
  * the same transaction and repeats the work; no one else sees it.

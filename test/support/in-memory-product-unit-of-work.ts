@@ -61,6 +61,16 @@ export class InMemoryProductUnitOfWork extends ProductUnitOfWork {
     }
   }
 
+  /** Lends the same over copies of its rows, which are thrown away. */
+  preview<T>(use: (unitOfWork: ProductUnitOfWork) => Promise<T>): Promise<T> {
+    this.store();
+    const copy = new InMemoryProductUnitOfWork(Infinity, this.policy);
+    for (const [sku, version] of this.versions) copy.versions.set(sku, version);
+    for (const [ref, batch] of this.batches) copy.batches.set(ref, batch);
+    for (const [key, line] of this.lines) copy.lines.set(key, line);
+    return use(copy);
+  }
+
   /** What is stored, the open group included, which ends with this. */
   rows(): { batches: BatchState[]; lines: OrderLine[] } {
     this.store();

@@ -1,11 +1,13 @@
 import type { BatchState } from '../../src/allocation/contract/commands';
 import type { LineState } from '../../src/allocation/contract/order-lines';
-import type { ProductUnitOfWork } from '../../src/allocation/domain/product-unit-of-work';
+import type { ProductDryRun, ProductUnitOfWork } from '../../src/allocation/domain/product-unit-of-work';
 import { commandsOver, line, type Commands } from './allocation-commands';
 
 /** A unit of work over products, and what a test must be able to look up behind its back. */
 export interface StartedUnitOfWork {
   readonly unitOfWork: ProductUnitOfWork;
+  /** Over the same products. */
+  readonly dryRun: ProductDryRun;
   /** The stored lines of an order, in any order. */
   lines(orderId: string): Promise<LineState[]>;
   /** The stored events of a SKU, in the order of its stream. */
@@ -383,6 +385,85 @@ export function describeProductUnitOfWork(name: string, start: () => Promise<Sta
         });
         await commands.cancelBatch(own('b1'));
         await expect(commands.changeBatch(own('b1'), { qty: 6 })).rejects.toMatchObject({ code: 'batch-cancelled' });
+      });
+    });
+
+    describe('can be tried without storing', () => {
+      const preview = <T>(use: (commands: Commands) => Promise<T>): Promise<T> =>
+        started.dryRun.preview((unitOfWork) => use(commandsOver(unitOfWork)));
+
+      it('on all that was committed before', async () => {
+        await commands.createBatch(own('b1'), sku, 5);
+        await allocate('o1', 3);
+        const [fits, tooMuch, again] = await preview((tried) =>
+          Promise.all([
+            tried.allocate(line(o('o2'), sku, 2)),
+            tried.allocate(line(o('o3'), sku, 1)),
+            tried.allocate(line(o('o1'), sku, 3)),
+          ]),
+        );
+        expect(fits).toMatchObject({ status: 'promised', batchRef: own('b1') });
+        expect(tooMuch).toMatchObject({ status: 'refused' });
+        expect(again).toMatchObject({ status: 'promised', repeated: true });
+      });
+
+      it('so that nothing is left of it', async () => {
+        await commands.createBatch(own('b1'), sku, 5);
+        await allocate('o1', 3);
+        const before = await started.events(sku);
+        await preview(async (tried) => {
+          await tried.createBatch(own('b2'), other, 5);
+          await tried.releaseOrder(o('o1'));
+          await tried.cancelBatch(own('b1'));
+        });
+        expect(await started.events(sku)).toEqual(before);
+        expect(await started.events(other)).toEqual([]);
+        expect(await lineOf('o1')).toMatchObject({ batchRef: own('b1') });
+        expect(await batch('b1')).toMatchObject({ promised: 3, cancelled: false });
+        expect(await commands.createBatch(own('b2'), third, 1)).toMatchObject({ created: true, batch: { sku: third } });
+      });
+
+      it('one work after another: each sees what those before it did, and nothing of those that threw', async () => {
+        await commands.createBatch(own('b1'), sku, 4);
+        await preview(async (tried) => {
+          await tried.createBatch(own('b2'), other, 5);
+          const order = tried.allocateOrder(o('o1'), [line(o('o1'), other, 5), line(o('o1'), sku, 5)]);
+          await expect(order).rejects.toMatchObject({ code: 'order-not-promised' });
+          expect(await tried.changeBatch(own('b2'), { qty: 3 })).toMatchObject({
+            released: [],
+            batch: { available: 3 },
+          });
+          expect(await tried.allocate(line(o('o2'), other, 3))).toMatchObject({ batchRef: own('b2') });
+          expect(await tried.releaseOrder(o('o2'))).toMatchObject({ released: [{ batchRef: own('b2'), qty: 3 }] });
+          expect(await tried.amendLine(line(o('o3'), sku, 1), 2).catch((error: unknown) => error)).toMatchObject({
+            code: 'unknown-line',
+          });
+        });
+      });
+
+      it('and loads what it turns out to need, batch after batch', async () => {
+        await commands.createBatch(own('b1'), sku, 40);
+        for (let i = 1; i <= 10; i++) await allocate(`o${i}`, 4);
+        const { released, shortfall, promised } = await preview(async (tried) => {
+          await tried.createBatch(own('b2'), sku, 8, '2031-01-01');
+          const { released } = await tried.changeBatch(own('b1'), { qty: 12 });
+          const { shortfall } = await tried.changeBatch(own('b2'), { qty: 4 });
+          const { promised } = await tried.changeBatch(own('b1'), { qty: 24 });
+          return { released, shortfall, promised };
+        });
+        expect(released).toHaveLength(7);
+        expect(shortfall).toMatchObject([{ orderId: o('o5') }]);
+        expect(promised.map(({ orderId }) => orderId)).toEqual(['o6', 'o7', 'o8'].map(o));
+      });
+
+      it('and passes on what its user throws', async () => {
+        await commands.createBatch(own('b1'), sku, 4);
+        const tired = preview(async (tried) => {
+          await tried.allocate(line(o('o1'), sku, 1));
+          throw new Error('enough');
+        });
+        await expect(tired).rejects.toThrow('enough');
+        expect(await started.lines(o('o1'))).toEqual([]);
       });
     });
 

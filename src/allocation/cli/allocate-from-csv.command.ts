@@ -9,26 +9,19 @@ import { z } from 'zod';
 import { DomainError } from '../../kernel/domain-error';
 import { parsed } from '../../platform/cli/arguments';
 import { CliCommand, type Terminal } from '../../platform/cli/cli-command';
-import { Eta, Id, Quantity, StockQuantity } from '../../platform/http/fields';
+import { EtaCell, WholeNumberCell } from '../../platform/csv/cells';
+import { rowsOfFile } from '../../platform/csv/csv-file';
+import { UnreadableFile } from '../../platform/csv/csv-records';
+import type { CsvRow } from '../../platform/csv/csv-rows';
+import { Id, Quantity, StockQuantity } from '../../platform/http/fields';
+import { inOrder } from '../../platform/in-order';
 import { Allocate, type Allocation, type BatchCreation, CreateBatch } from '../contract/commands';
 import type { LineState } from '../contract/order-lines';
-import { type CsvRow, csvRows, UnreadableFile } from './csv-rows';
-import { inOrder } from './in-order';
 
 const atOnce = 512;
 
-const integer = z.string().regex(/^\d+$/, 'a whole number is allowed').transform(Number);
-
-const BatchRow = z.object({
-  ref: Id,
-  sku: Id,
-  qty: integer.pipe(StockQuantity),
-  eta: z
-    .string()
-    .transform((text) => text || null)
-    .pipe(Eta),
-});
-const OrderRow = z.object({ orderid: Id, sku: Id, qty: integer.pipe(Quantity) });
+const BatchRow = z.object({ ref: Id, sku: Id, qty: WholeNumberCell.pipe(StockQuantity), eta: EtaCell });
+const OrderRow = z.object({ orderid: Id, sku: Id, qty: WholeNumberCell.pipe(Quantity) });
 
 type BatchRow = z.output<typeof BatchRow>;
 type OrderRow = z.output<typeof OrderRow>;
@@ -53,8 +46,8 @@ export class AllocateFromCsvCommand extends CliCommand {
     const report = new Report(terminal);
     try {
       // Nothing is taken in if one of the files cannot be read at all.
-      await readHeader(csvRows(join(folder, 'batches.csv'), BatchRow));
-      await readHeader(csvRows(join(folder, 'orders.csv'), OrderRow));
+      await readHeader(rowsOfFile(join(folder, 'batches.csv'), BatchRow));
+      await readHeader(rowsOfFile(join(folder, 'orders.csv'), OrderRow));
       await this.takeIn(join(folder, 'batches.csv'), report);
       await replace(join(folder, 'allocations.csv'), this.promise(join(folder, 'orders.csv'), report));
     } catch (error) {
@@ -72,7 +65,7 @@ export class AllocateFromCsvCommand extends CliCommand {
       return this.attempt(entry.line, new CreateBatch(ref, sku, qty, eta));
     };
     for await (const { line, problem } of report.follow(file, (onRead) =>
-      inOrder(csvRows(file, BatchRow, onRead), atOnce, work),
+      inOrder(rowsOfFile(file, BatchRow, onRead), atOnce, work),
     )) {
       if (problem !== undefined) report.badRow(file, line, problem);
     }
@@ -90,7 +83,7 @@ export class AllocateFromCsvCommand extends CliCommand {
       return this.attempt(entry.line, new Allocate({ orderId, lineId: String(known.length + 1), sku, qty }));
     };
     for await (const { line, problem, state } of report.follow(file, (onRead) =>
-      inOrder(csvRows(file, OrderRow, onRead), atOnce, work),
+      inOrder(rowsOfFile(file, OrderRow, onRead), atOnce, work),
     )) {
       if (problem !== undefined) report.badRow(file, line, problem);
       else if (state && state.status !== 'promised') report.notPromised(file, line, state);
@@ -144,7 +137,7 @@ class Report {
   async *follow<T>(file: string, read: (onRead: (bytes: number) => void) => AsyncIterable<T>): AsyncGenerator<T> {
     const size = await stat(file).then(
       (found) => found.size,
-      (error: Error) => Promise.reject(new UnreadableFile(`${file} cannot be read: ${error.message}`)),
+      (error: Error) => Promise.reject(new UnreadableFile(`${file}: it cannot be read: ${error.message}.`)),
     );
     const progress = this.terminal.progress(file, size);
     try {

@@ -6,6 +6,7 @@ import { CliCommand, type Progress, type Terminal, UsageError } from '../../plat
 import { endOfLog, eventsOf } from '../../platform/cli/events-of';
 import { Database } from '../../platform/database/database';
 import { idPattern } from '../../platform/http/fields';
+import { inOrder } from '../../platform/in-order';
 import { inContext } from '../../platform/request-context';
 import {
   Allocate,
@@ -21,7 +22,6 @@ import {
   type Release,
 } from '../contract/commands';
 import type { LineStatus } from '../contract/order-lines';
-import { inOrder } from './in-order';
 import { type DayCommand, ShopDay } from './shop-day';
 
 /** By Ctrl-C, as shells tell it. */

@@ -19,6 +19,9 @@ const byReference: Preference = { name: 'lowest reference', compare: (a, b) => b
  * (provide another class for this token).
  */
 export abstract class AllocationPolicy {
+  /** By which plans and explanations call it: `warehouse-first`. */
+  abstract readonly name: string;
+
   /** The preferences, the most important first. */
   protected abstract readonly preferences: readonly Preference[];
 
@@ -31,6 +34,11 @@ export abstract class AllocationPolicy {
     return byReference.compare(a, b, line);
   }
 
+  /** The preference that decides between two batches. */
+  between(a: Batch, b: Batch, line: RequestedLine): Preference {
+    return this.preferences.find(({ compare }) => compare(a, b, line) !== 0) ?? byReference;
+  }
+
   /** The best batch that can take the whole line; undefined if none can. */
   choose(line: RequestedLine, batches: Iterable<Batch>): Batch | undefined {
     let best: Batch | undefined;
@@ -41,10 +49,28 @@ export abstract class AllocationPolicy {
   }
 }
 
+const warehouseFirst: Preference = {
+  name: 'warehouse first',
+  compare: (a, b) => Number(a.eta !== null) - Number(b.eta !== null),
+};
+const earliestEta: Preference = { name: 'earliest eta', compare: (a, b) => byText(a.eta ?? '', b.eta ?? '') };
+const latestEta: Preference = { name: 'latest eta', compare: (a, b) => byText(b.eta ?? '', a.eta ?? '') };
+const smallestFit: Preference = { name: 'smallest fit', compare: (a, b) => a.available - b.available };
+
 /** The default: stock in the warehouse before shipments, then the shipment that arrives first. */
 export class WarehouseThenEarliestEta extends AllocationPolicy {
-  protected readonly preferences: readonly Preference[] = [
-    { name: 'warehouse first', compare: (a, b) => Number(a.eta !== null) - Number(b.eta !== null) },
-    { name: 'earliest eta', compare: (a, b) => byText(a.eta ?? '', b.eta ?? '') },
-  ];
+  readonly name = 'warehouse-first';
+  protected readonly preferences = [warehouseFirst, earliestEta];
+}
+
+/** As soon as possible; of what is there at the same time the batch with the least left, so that large lines find room. */
+export class EarliestEtaThenSmallestFit extends AllocationPolicy {
+  readonly name = 'earliest-eta-then-smallest-fit';
+  protected readonly preferences = [warehouseFirst, earliestEta, smallestFit];
+}
+
+/** As late as possible, the warehouse last: what can be had soon is kept for those who are in a hurry. */
+export class LatestEta extends AllocationPolicy {
+  readonly name = 'latest-eta';
+  protected readonly preferences = [latestEta];
 }

@@ -104,3 +104,25 @@ export class TooManyLines extends DomainError {
     );
   }
 }
+
+/** No policy of that name can be chosen. */
+export class UnknownPolicy extends DomainError {
+  constructor(policy: string, known: readonly string[]) {
+    super('unknown-policy', 'invalid', `There is no policy ${policy}; there are ${known.join(', ')}.`, {
+      policy,
+      known,
+    });
+  }
+}
+
+/** A plan would change more lines than its answer should hold. */
+export class PlanTooLarge extends DomainError {
+  constructor(limit: number) {
+    super(
+      'plan-too-large',
+      'conflict',
+      `The plan would change more than ${limit} order lines. Plan fewer changes at once.`,
+      { limit },
+    );
+  }
+}

@@ -1,6 +1,7 @@
 import { NotLoaded } from '../../kernel/unit-of-work';
 import type { Release } from '../contract/commands';
 import type { LineId } from '../contract/order-lines';
+import type { AllocationPolicy } from './allocation-policy';
 import type { Batch } from './batch';
 import { UnknownBatch, UnknownSku } from './errors';
 import { OrderLine } from './order-line';
@@ -17,6 +18,7 @@ export class ProductRepository {
   private readonly products = new Map<string, Product>();
   private readonly skuOfRef = new Map<string, string>();
   private readonly linesOfOrder = new Map<string, LineId[]>();
+  private policy: AllocationPolicy | undefined;
 
   constructor(private readonly origin?: ProductRepository) {}
 
@@ -86,9 +88,20 @@ export class ProductRepository {
     return new ProductRepository(this);
   }
 
+  /** Has the products that this copy hands out from now on decided by another policy. */
+  under(policy: AllocationPolicy): this {
+    this.policy = policy;
+    return this;
+  }
+
+  /** The products that this copy has changed. */
+  changed(): Product[] {
+    return [...this.products.values()].filter((product) => product.recorded.length > 0);
+  }
+
   /** Makes the changes of a copy of this repository its own; returns the products that the copy changed. */
   adopt(copy: ProductRepository): Product[] {
-    const changed = [...copy.products.values()].filter((product) => product.recorded.length > 0);
+    const changed = copy.changed();
     for (const product of changed) {
       product.settle();
       this.products.set(product.sku, product);
@@ -121,7 +134,7 @@ export class ProductRepository {
   private at(sku: string): Product {
     let product = this.products.get(sku);
     if (!product && this.origin) {
-      product = this.origin.at(sku).copy();
+      product = this.origin.at(sku).copy(this.policy);
       this.products.set(sku, product);
     }
     if (!product) throw new Error(`${sku} was not among the needs of this unit of work`);

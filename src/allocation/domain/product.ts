@@ -20,6 +20,7 @@ import {
   OutOfStock,
 } from '../contract/events';
 import type { LineId, LineState, RequestedLine } from '../contract/order-lines';
+import type { ExplainAllocation, Explanation, GetQuote, Quote } from '../contract/queries';
 import type { AllocationPolicy } from './allocation-policy';
 import { Batch } from './batch';
 import {
@@ -31,6 +32,7 @@ import {
   TooManyLines,
   UnknownLine,
 } from './errors';
+import { explainAllocation } from './explain-allocation';
 import { LineBook } from './line-book';
 import { OrderLine } from './order-line';
 import type { ProductNeeds } from './product-needs';
@@ -72,13 +74,27 @@ export class Product extends AggregateRoot {
       if (known.qty !== line.qty) throw new LineAlreadyAllocated(this.state(known));
       return { ...this.state(known), repeated: true };
     }
-    const batch = this.isKeptForBackorders(priority) ? undefined : this.policy.choose(line, this.batches.values());
+    const batch = this.bestFor(line, priority);
     if (batch) return { ...this.state(this.promise(line, priority, batch, 'requested')), repeated: false };
     if (whenOutOfStock === 'backorder') {
       return { ...this.state(this.backorder(line, priority, 'out-of-stock')), repeated: false };
     }
     if (known?.qty === line.qty) return { ...this.state(known), repeated: true };
     return { ...this.state(this.refuse(line, priority)), repeated: false };
+  }
+
+  /** Why {@link allocate} would decide as it would; nothing changes. @throws what it throws */
+  explain({ line, options }: ExplainAllocation): Explanation {
+    const allocation = this.copy().allocate(line, options);
+    const [head] = this.lines.waiting();
+    return explainAllocation(allocation, { batches: this.batches.values(), policy: this.policy, head });
+  }
+
+  /** From where a new line would be promised; nothing changes. @throws InvalidQuantity */
+  quote({ sku, qty, priority }: GetQuote): Quote {
+    InvalidQuantity.check(qty, 1);
+    const batch = this.bestFor({ orderId: '', lineId: '', sku, qty }, priority);
+    return { batchRef: batch?.ref ?? null, eta: batch?.eta ?? null };
   }
 
   /**
@@ -178,11 +194,14 @@ export class Product extends AggregateRoot {
     return this.settleChange(batch, moves);
   }
 
-  /** A copy with the same past, whose changes do not show here until {@link settle}. */
-  copy(): Product {
+  /**
+   * A copy with the same past, whose changes do not show here until {@link settle}.
+   * @param policy that decides from there on
+   */
+  copy(policy: AllocationPolicy = this.policy): Product {
     const batches = new Map<string, Batch>();
     for (const [ref, batch] of this.batches) batches.set(ref, batch.copy());
-    return new Product(this.sku, this.version, this.policy, batches, this.lines.copy());
+    return new Product(this.sku, this.version, policy, batches, this.lines.copy());
   }
 
   /** Makes this copy the past of later copies. */
@@ -208,6 +227,36 @@ export class Product extends AggregateRoot {
   /** All settled changes of lines: what was stored, and what is to be stored (null: nothing). By key. */
   lineDifferences(): Iterable<[key: string, before: OrderLine | null, now: OrderLine | null]> {
     return this.lines.differences();
+  }
+
+  /**
+   * Lines as they are stored and as they stand now: those with settled changes, and those whose batch has another date.
+   * @param formerEtas the dates, by reference, that batches had when they were stored
+   */
+  *lineStates(
+    formerEtas: ReadonlyMap<string, string | null>,
+  ): Generator<[before: LineState | null, now: LineState | null]> {
+    const formerState = (line: OrderLine): LineState => {
+      const former = line.batchRef === null ? null : formerEtas.get(line.batchRef);
+      return former === undefined ? this.state(line) : line.state(former);
+    };
+    const changed = new Set<string>();
+    for (const [key, before, now] of this.lines.differences()) {
+      changed.add(key);
+      yield [before && formerState(before), now && this.state(now)];
+    }
+    for (const [ref, formerEta] of formerEtas) {
+      const { promised, eta } = this.batch(ref);
+      if (promised === 0 || eta === formerEta) continue;
+      for (const line of this.lines.promisedFrom(ref, 'oldest', promised + 1)) {
+        if (!changed.has(line.key)) yield [formerState(line), this.state(line)];
+      }
+    }
+  }
+
+  /** The best batch for a new line, unless what there is is kept for others. */
+  private bestFor(line: RequestedLine, priority: number): Batch | undefined {
+    return this.isKeptForBackorders(priority) ? undefined : this.policy.choose(line, this.batches.values());
   }
 
   /** Stock that could be had is kept for the queue's head, and for nobody of its priority or below. */

@@ -25,6 +25,7 @@ export class AllocationsController {
   @Post()
   @Endpoint('allocate', {
     summary: 'Promise an order line',
+    scope: 'allocate',
     description:
       'Promises the line to one batch: stock in the warehouse first, then what arrives earliest. The same line again gets the ' +
       'same answer.',

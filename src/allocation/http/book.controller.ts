@@ -1,6 +1,5 @@
 import { Body, Controller, Get, Header, HttpCode, Param, Post, Res } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { Endpoint, json, text } from '../../platform/http/endpoint';
@@ -14,10 +13,10 @@ const error = (description: string, message: string) => json(description, BookEr
 
 const errors = {
   400: error('Whatever is wrong with the request.', 'Invalid sku SMALL-TABEL'),
+  401: error('Credentials are asked for, and none that is valid was shown.', 'The credential is not valid.'),
+  403: error('The credential does not allow this.', 'The credential does not allow this: it lacks the scope allocate.'),
+  429: error('Too many requests, or too many credentials that were not valid.', 'Too many requests.'),
   500: error('The service failed.', 'The service failed; the log of the service tells more by the request id.'),
-};
-const changeErrors = {
-  ...errors,
   503: error(
     'Nothing was changed, or that is not known; send it again.',
     'The service has more work waiting than it can take. Nothing was changed; try again.',
@@ -34,11 +33,12 @@ export class BookController {
   ) {}
 
   @Post('add_batch')
-  @RouteConfig({ errors: 'message' })
   @Header('content-type', 'text/plain; charset=utf-8')
   @Endpoint('bookAddBatch', {
     summary: 'Take a batch into account',
-    answers: { 201: text('Done, now or before.', 'OK'), ...changeErrors },
+    scope: 'stock:write',
+    errors: 'message',
+    answers: { 201: text('Done, now or before.', 'OK'), ...errors },
   })
   async addBatch(@Body({ schema: BookBatch }) { ref, sku, qty, eta }: BookBatch): Promise<string> {
     await this.commands.execute(new CreateBatch(ref, sku, qty, eta ?? null));
@@ -47,12 +47,13 @@ export class BookController {
 
   @Post('allocate')
   @HttpCode(202)
-  @RouteConfig({ errors: 'message' })
   @Header('content-type', 'text/plain; charset=utf-8')
   @Endpoint('bookAllocate', {
     summary: 'Promise an order line',
+    scope: 'allocate',
+    errors: 'message',
     description: 'Also answered with OK when the line is out of stock; that is told by mail.',
-    answers: { 202: text('Done.', 'OK'), ...changeErrors },
+    answers: { 202: text('Done.', 'OK'), ...errors },
   })
   async allocate(@Body({ schema: BookLine }) { orderid, sku, qty }: BookLine): Promise<string> {
     await this.commands.execute(new Allocate({ orderId: orderid, lineId: '1', sku, qty }));
@@ -60,9 +61,10 @@ export class BookController {
   }
 
   @Get('allocations/:orderid')
-  @RouteConfig({ errors: 'message' })
   @Endpoint('bookGetAllocations', {
     summary: 'Read the promised lines of an order',
+    scope: 'stock:read',
+    errors: 'message',
     description: 'True immediately after the POST.',
     answers: {
       200: json('The promised lines.', BookAllocations, [{ sku: 'SMALL-TABLE', batchref: 'batch-001' }]),

@@ -66,6 +66,7 @@ export class OrdersController {
   @Post()
   @Endpoint('allocateOrder', {
     summary: 'Promise the lines of an order',
+    scope: 'allocate',
     description:
       'In one step, over any number of SKUs. `all-or-nothing` promises every line or none; `partial` promises what it can. ' +
       'The same order again gets the same answer.',
@@ -105,6 +106,7 @@ export class OrdersController {
   @Get(':orderId')
   @Endpoint('getOrder', {
     summary: 'Read where the lines of an order stand',
+    scope: 'stock:read',
     description: 'True at once: it shows every change that was confirmed before the request.',
     answers: { 200: json('The order.', Order, orderExample.stands) },
     problems: [invalidRequest, unknownOrder, overloaded],
@@ -118,6 +120,7 @@ export class OrdersController {
   @Delete(':orderId')
   @Endpoint('releaseOrder', {
     summary: 'Release every line of an order',
+    scope: 'allocate',
     description: 'What is neither promised nor waiting is left alone, so that it is safe to repeat.',
     answers: { 200: json('What was given back.', ReleasedLines, released) },
     problems: [invalidRequest, tooManyLines, ...busy],
@@ -129,6 +132,7 @@ export class OrdersController {
   @Delete(':orderId/lines/:sku')
   @Endpoint('releaseSku', {
     summary: 'Release the line of an order that has the lineId "1"',
+    scope: 'allocate',
     description: 'For orders that name every SKU once. What is neither promised nor waiting is left alone.',
     answers: { 200: json('What was given back.', ReleasedLines, released) },
     problems: [invalidRequest, tooManyLines, ...busy],
@@ -143,6 +147,7 @@ export class OrdersController {
   @Delete(':orderId/lines/:sku/:lineId')
   @Endpoint('releaseLine', {
     summary: 'Release a line of an order',
+    scope: 'allocate',
     description: 'What is neither promised nor waiting is left alone, so that it is safe to repeat.',
     answers: { 200: json('What was given back.', ReleasedLines, released) },
     problems: [invalidRequest, tooManyLines, ...busy],
@@ -158,6 +163,7 @@ export class OrdersController {
   @Put(':orderId/lines/:sku/:lineId')
   @Endpoint('amendLine', {
     summary: 'Change the quantity of a line',
+    scope: 'allocate',
     description: 'Releases the line and promises it again in one step. If that cannot be done, the old promise stands.',
     answers: {
       200: json('Where the line stands now.', AllocatedLine, { ...lineExample.promised, qty: 12, repeated: false }),

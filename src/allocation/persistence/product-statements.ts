@@ -24,6 +24,8 @@ export interface ProductRow {
   readonly changed_at: string | null;
 }
 
+const changedAt = `to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at`;
+
 /*
  * The advisory locks keep Batchwise's own transactions apart; the row locks find out whoever comes from elsewhere. Taken
  * behind the advisory ones they do not change the order of transaction ids.
@@ -32,7 +34,7 @@ const lockProductRows = (name: string, lock: string) => ({
   name,
   text: `
     WITH locked AS (SELECT * FROM allocation.product WHERE sku = ANY($1::text[]) ORDER BY sku ${lock})
-    SELECT sku, version, to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at
+    SELECT sku, version, ${changedAt}
     FROM locked
     UNION ALL
     SELECT sku, NULL, NULL FROM allocation.product
@@ -40,6 +42,12 @@ const lockProductRows = (name: string, lock: string) => ({
 });
 export const tryToLockProducts = lockProductRows('product-try-to-lock', 'FOR NO KEY UPDATE SKIP LOCKED');
 export const lockProducts = lockProductRows('product-lock', 'FOR NO KEY UPDATE');
+
+/** Without locks, for those who only look. */
+export const readProducts = {
+  name: 'product-read',
+  text: `SELECT sku, version, ${changedAt} FROM allocation.product WHERE sku = ANY($1::text[])`,
+};
 
 /** Products of whose batches someone outside has locked one. Locking writes, so it is not done as a matter of course. */
 export const productsWithLockedBatches = {

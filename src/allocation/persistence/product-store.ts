@@ -73,11 +73,12 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
     connection: Connection,
     skus: readonly string[],
     needs: readonly ProductNeeds[],
-    { now, wait, thorough }: { readonly now: string; readonly wait: boolean; readonly thorough: boolean },
+    { now, wait, thorough, readOnly }: Parameters<AggregateSession<ProductNeeds, ProductRepository>['load']>[3],
   ): Promise<readonly string[]> {
     const lines = needs.flatMap((one) => one.lines ?? []);
+    const readProducts = readOnly ? sql.readProducts : wait ? sql.lockProducts : sql.tryToLockProducts;
     const [products, withLockedBatches, batches, heads, ...rest] = await Promise.all([
-      connection.query<sql.ProductRow>(wait ? sql.lockProducts : sql.tryToLockProducts, [skus]),
+      connection.query<sql.ProductRow>(readProducts, [skus]),
       thorough && !wait ? connection.query<{ sku: string }>(sql.productsWithLockedBatches, [skus]) : [],
       connection.query<sql.BatchRow>(sql.openBatches, [skus]),
       connection.query<sql.LineRow>(sql.queueHeads, [skus]),

@@ -1,7 +1,7 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { Database } from '../../platform/database/database';
 import type { BatchState } from '../contract/commands';
-import { type BatchPage, GetBatch, ListBatches } from '../contract/queries';
+import { type BatchPage, GetBatch, GetBatches, ListBatches } from '../contract/queries';
 
 const columns = `
   b.ref, b.sku, b.purchased, b.promised, CASE WHEN b.cancelled THEN 0 ELSE b.purchased - b.promised END AS available,
@@ -10,6 +10,13 @@ const columns = `
 const batchByRef = {
   name: 'batch-by-ref',
   text: `SELECT ${columns} FROM allocation.batch_ref JOIN allocation.batch AS b USING (sku, ref) WHERE ref = $1`,
+};
+
+/** Not prepared: a plan for a few references is no plan for thousands. */
+const batchesByRefs = {
+  text: `
+    SELECT ${columns} FROM allocation.batch_ref JOIN allocation.batch AS b USING (sku, ref)
+    WHERE ref = ANY($1::text[])`,
 };
 
 const batchesAfter = {
@@ -31,6 +38,15 @@ export class GetBatchHandler implements IQueryHandler<GetBatch> {
   async execute({ ref }: GetBatch): Promise<BatchState | null> {
     const [batch] = await this.database.query<BatchState>(batchByRef, [ref]);
     return batch ?? null;
+  }
+}
+
+@QueryHandler(GetBatches)
+export class GetBatchesHandler implements IQueryHandler<GetBatches> {
+  constructor(private readonly database: Database) {}
+
+  execute({ refs }: GetBatches): Promise<BatchState[]> {
+    return this.database.query<BatchState>(batchesByRefs, [refs]);
   }
 }
 

@@ -36,13 +36,19 @@ export interface AggregateSession<Needs, Repository> {
    * @param options.wait whether to wait for aggregates whose rows someone outside has locked
    * @param options.thorough whether to look at all rows of the aggregates for such locks, which costs more: storing has
    * met one before
+   * @param options.readOnly nothing is locked, because nothing will be stored; several loads of other keys may follow
    * @returns the keys of those that were not waited for
    */
   load(
     connection: Connection,
     keys: readonly string[],
     needs: readonly Needs[],
-    options: { readonly now: string; readonly wait: boolean; readonly thorough: boolean },
+    options: {
+      readonly now: string;
+      readonly wait: boolean;
+      readonly thorough: boolean;
+      readonly readOnly?: boolean;
+    },
   ): Promise<readonly string[]>;
 
   /** Loads what an aggregate found missing, of the aggregates that are loaded. */

@@ -1,9 +1,9 @@
-import { v7 as uuidv7 } from 'uuid';
-import { NotLoaded } from '../../kernel/unit-of-work';
 import { allSent, type Connection, type Database, isStatementError, sqlState } from '../database/database';
 import { appendEvents, type NewEvent } from '../event-log/event-log';
+import { newId } from '../new-id';
 import type { RequestContext } from '../request-context';
 import type { AggregateSession, AggregateStore } from './aggregate-store';
+import { attemptLoading } from './attempt-loading';
 import type { Waiting } from './work-queue';
 
 export type Outcome = { readonly result: unknown } | { readonly error: unknown };
@@ -43,23 +43,24 @@ interface LockRow {
 }
 
 /*
- * A connection plans a statement once, perhaps while the tables are small, and keeps the plan when they have grown. So only
- * plans are allowed that are good then: row by row, through an index.
+ * Planning takes longer than most statements of a group, so their plans are kept, though they may be made while the tables
+ * are small and run when they have grown. So only plans are allowed that are good then: row by row, through an index.
  */
-const begin = (lockTimeout: string) => ({
+export const begin = (mode: string, lockTimeout: string) => ({
   text: `
-    BEGIN ISOLATION LEVEL READ COMMITTED;
+    BEGIN ISOLATION LEVEL ${mode};
     SET LOCAL lock_timeout = '${lockTimeout}';
+    SET LOCAL plan_cache_mode = auto;
     SET LOCAL enable_seqscan = off;
     SET LOCAL enable_hashjoin = off;
     SET LOCAL enable_mergejoin = off`,
 });
 /** A group that may leave works out does so rather than let the others wait for a row that someone outside holds. */
-const beginBriskly = begin('200ms');
+const beginBriskly = begin('READ COMMITTED', '200ms');
 /** Long enough for an ordinary transaction, short enough for those who wait here. */
-const beginToWait = begin('2s');
+const beginToWait = begin('READ COMMITTED', '2s');
 const commit = { text: 'COMMIT' };
-const rollback = { text: 'ROLLBACK' };
+export const rollback = { text: 'ROLLBACK' };
 
 /*
  * Advisory locks, in the order of their hashes, in a statement of their own: it assigns no transaction id, so that of two
@@ -94,7 +95,10 @@ export class GroupTransaction<Needs, Repository> {
   thorough = false;
   /** Waits for locks (2 s at most), instead of leaving the works out that need what others hold. */
   readonly wait: boolean;
-  private readonly id = uuidv7();
+  private readonly id = newId();
+  private isSent!: () => void;
+  /** Settles when an attempt has sent what it stores, or has ended. */
+  readonly sent = new Promise<void>((resolve) => (this.isSent = resolve));
   private leftOut: Work<Needs, Repository>[] = [];
   private contended: string[] = [];
   private form: (() => readonly Work<Needs, Repository>[]) | undefined;
@@ -138,6 +142,8 @@ export class GroupTransaction<Needs, Repository> {
       if (!this.inDoubt) this.nothingHappened();
       await connection.abandon(error);
       throw error;
+    } finally {
+      this.isSent();
     }
   }
 
@@ -237,26 +243,17 @@ export class GroupTransaction<Needs, Repository> {
     connection: Connection,
     events: NewEvent[],
   ): Promise<void> {
-    for (let asked = ''; !work.settled;) {
-      try {
-        const { result, events: recorded } = session.attempt(work.run);
-        for (const { key, version, event, occurredAt } of recorded) {
-          events.push({ stream: `${this.store.kind}:${key}`, version, event, occurredAt, context: work.context });
-        }
-        work.begun = true;
-        work.outcome = { result };
-        return;
-      } catch (error) {
-        // A work that asks for what it was just given would go on for ever: a mistake in its aggregate.
-        const needs = error instanceof NotLoaded ? JSON.stringify(error.needs) : asked;
-        if (needs === asked) {
-          work.outcome = { error };
-          return;
-        }
-        asked = needs;
-        await session.loadMore(connection, (error as NotLoaded<Needs>).needs);
-      }
+    const attempted = await attemptLoading(session, connection, work.run, () => !work.settled);
+    if (!attempted) return;
+    if ('error' in attempted) {
+      work.outcome = attempted;
+      return;
     }
+    for (const { key, version, event, occurredAt } of attempted.events) {
+      events.push({ stream: `${this.store.kind}:${key}`, version, event, occurredAt, context: work.context });
+    }
+    work.begun = true;
+    work.outcome = { result: attempted.result };
   }
 
   private async storeAndCommit(
@@ -275,6 +272,7 @@ export class GroupTransaction<Needs, Repository> {
     if (await failsAtOnce(stored)) await allSent(stored);
     const committed = connection.run(commit);
     this.inDoubt = true;
+    this.isSent();
     try {
       await allSent([...stored, committed]);
     } finally {

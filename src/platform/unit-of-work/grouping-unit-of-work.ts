@@ -41,6 +41,8 @@ const alone = 6;
 /** The attempt whose backoff a database deserves that does not let us begin. */
 const unreachable = 5;
 const sweepEvery = 250;
+/** How long answers wait (ms) for the next group to be on its way. */
+const answersWait = 5;
 
 const lockTimeout = '55P03';
 const uniqueViolation = '23505';
@@ -77,6 +79,10 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private heldUp = 0;
   private waiters = 0;
   private pumpScheduled = false;
+  /** Groups that have not sent yet what they store. */
+  private readonly starting = new Set<GroupTransaction<Needs, Repository>>();
+  /** Works that are committed, but not answered. */
+  private committed: Work<Needs, Repository>[] = [];
   private sweeper: NodeJS.Timeout | undefined;
   private whenIdle: (() => void)[] = [];
   private closed = false;
@@ -213,10 +219,14 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       this.inFlight -= 1;
       this.pump();
     }, heldUpAfter);
+    const group = new GroupTransaction(this.database, this.store, keys, { works, wait: false });
+    this.starting.add(group);
+    void group.sent.then(() => this.starting.delete(group));
     try {
-      await this.commit(new GroupTransaction(this.database, this.store, keys, { works, wait: false }));
+      await this.commit(group);
     } finally {
       clearTimeout(timer);
+      this.starting.delete(group);
       if (heldUp) this.heldUp -= 1;
       else this.inFlight -= 1;
       this.ended(keys);
@@ -239,7 +249,22 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private ended(keys: Iterable<string>): void {
     this.queue.free(keys);
     this.pump();
+    void this.answer();
     this.tellIfIdle();
+  }
+
+  /**
+   * Answers the committed works once the groups that start now are on their way: the database works on those while the
+   * answers are written, instead of waiting for it. If none starts, or takes long, they are answered at once.
+   */
+  private async answer(): Promise<void> {
+    const works = this.committed;
+    this.committed = [];
+    if (this.starting.size > 0 && works.length > 0) {
+      const tooLong = new Promise((resolve) => setTimeout(resolve, answersWait));
+      await Promise.race([tooLong, Promise.all([...this.starting].map((group) => group.sent))]);
+    }
+    for (const work of works) work.settle(work.outcome!);
   }
 
   /** Brings a group to its end, whatever happens: every work is settled, or back in the queue. */
@@ -260,7 +285,7 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private succeed(group: GroupTransaction<Needs, Repository>): void {
     if (group.works.length === 0) return;
     this.observer?.groupEnded(group.works.length, group.events > 0 ? 'committed' : 'unchanged');
-    for (const work of group.works) work.settle(work.outcome!);
+    this.committed.push(...group.works);
   }
 
   /** Decides what follows a failed attempt: another one (true), or the works were settled or put back here. */
@@ -295,13 +320,15 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
       group.thorough = true;
       return true;
     } else if (works.length > 1) {
-      for (const half of group.halves()) await this.commit(half);
+      for (const half of group.halves()) {
+        await this.commit(half);
+        void this.answer();
+      }
     } else if (state === uniqueViolation && attempt <= together) {
       // Someone else stored the same key meanwhile: loaded again, the domain sees it and decides.
       return true;
     } else {
-      const ofTheDatabase = passes.has(state) || state === statementTimeout || state.startsWith(outOfResources);
-      this.giveUp(group, ofTheDatabase ? notDone(error) : error, error);
+      this.giveUp(group, isOfTheDatabase(error) ? notDone(error) : error, error);
     }
     return false;
   }
@@ -334,7 +361,13 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   }
 }
 
-const notDone = (cause: unknown): Overloaded =>
+/** Whether the same may go through at another time: it is the database that cannot do it now. */
+export const isOfTheDatabase = (error: unknown): boolean => {
+  const state = sqlState(error) ?? '';
+  return passes.has(state) || state === statementTimeout || state.startsWith(outOfResources);
+};
+
+export const notDone = (cause: unknown): Overloaded =>
   new Overloaded('The database cannot do it now. Nothing was changed; try again.', { cause });
 
 /** Milliseconds to wait before attempt + 1: doubling up to half a second, with jitter. */

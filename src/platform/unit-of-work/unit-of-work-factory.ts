@@ -5,6 +5,7 @@ import { LogSignal } from '../event-log/log-signal';
 import { GroupingMetrics } from '../metrics/grouping-metrics';
 import type { AggregateStore } from './aggregate-store';
 import { GroupingUnitOfWork } from './grouping-unit-of-work';
+import { SnapshotDryRun } from './snapshot-dry-run';
 
 /** Makes a module's unit of work from its aggregate store, as the service is configured. */
 @Injectable()
@@ -34,5 +35,9 @@ export class UnitOfWorkFactory {
     );
     this.metrics.showDepth(store.kind, () => unitOfWork.depth);
     return unitOfWork;
+  }
+
+  dryRun<Needs, Repository>(store: AggregateStore<Needs, Repository>): SnapshotDryRun<Needs, Repository> {
+    return new SnapshotDryRun(this.database, store);
   }
 }
