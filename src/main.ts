@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule, modules } from './app.module';
 import { Config } from './platform/config';
+import { Authorization } from './platform/credentials/authorization';
 import { openDatabase, type OpenDatabase } from './platform/database/open-database';
 import { explain } from './platform/explain';
 import { stopGracefully } from './platform/http/graceful-stop';
@@ -16,6 +17,7 @@ async function start(): Promise<void> {
   try {
     const app = await createHttpApplication(AppModule.forRoot(config.withDatabase(database.url)));
     await app.init();
+    await app.get(Authorization).begin();
     const url = await app.getHttpAdapter().getInstance().listen({ host: config.host, port: config.port });
     app.get(Workers).start();
     stopOnSignal(app, database);

@@ -15,7 +15,8 @@ const description = `Promises order lines to batches of stock - in the warehouse
 promises the same unit twice.
 
 Errors are RFC 9457 problems whose \`code\` is stable. Sending the same request again is safe: it takes effect once and gets
-the same answer. Of a JSON key that occurs twice the last value counts. Every answer carries \`X-Request-Id\` and
+the same answer. Of a JSON key that occurs twice the last value counts. Unless the service has no credential at all, every operation
+needs one that allows its scope: an API key, or an access token. Every answer carries \`X-Request-Id\` and
 \`X-Correlation-Id\`; an id of your own that is sent along under the same name is taken over.`;
 
 /** The OpenAPI document of everything that `app` serves. */
@@ -28,13 +29,18 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setLicense(license, '')
     .addServer('/', 'This service')
     .addTag('Batches', 'What stock there is, and when it arrives.')
+    .addTag('Imports', 'Taking in supplier files.')
+    .addTag('Thresholds', 'When stock is low.')
     .addTag('Allocations', 'Promising single order lines.')
     .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
+    .addTag('Plans', 'What would happen if, and why.')
     .addTag(
       'Book contract',
       'The routes of the book Architecture Patterns with Python, exactly as its clients know them.',
     )
     .addTag('Operations', 'Health and metrics.')
+    .addBearerAuth({ type: 'http', bearerFormat: 'bw_…', description: 'Made by `batchwise keys create`.' }, 'apiKey')
+    .addBearerAuth({ type: 'http', description: "A JWT of the service's OpenID provider." }, 'accessToken')
     .build();
   config.info.license = { name: license, identifier: license } as never;
   delete config.info.contact;
@@ -50,7 +56,12 @@ export function serveDocs(app: INestApplication): void {
     jsonDocumentUrl: 'docs/openapi.json',
     raw: ['json'],
     customSiteTitle: 'Batchwise',
-    swaggerOptions: { displayRequestDuration: true, defaultModelsExpandDepth: 0 },
+    swaggerOptions: {
+      displayRequestDuration: true,
+      defaultModelsExpandDepth: 0,
+      persistAuthorization: true,
+      validatorUrl: null,
+    },
   });
 }
 

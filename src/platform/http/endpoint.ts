@@ -1,7 +1,9 @@
 import { applyDecorators } from '@nestjs/common';
+import { RouteConfig } from '@nestjs/platform-fastify';
 import { ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
 import { Problem, problem } from './problem';
+import type { Scope } from './scope';
 
 /** An answer that an operation gives, for its documentation. */
 export interface Answer {
@@ -15,10 +17,16 @@ export type ProblemExample = ReturnType<typeof problem>;
 
 interface Operation {
   readonly summary: string;
+  /** What a credential must allow. */
+  readonly scope: Scope;
   readonly description?: string;
   /** By status. */
   readonly answers: Readonly<Record<number, Answer>>;
   readonly problems?: readonly ProblemExample[];
+  /** How errors are told, if not as problems. */
+  readonly errors?: 'message';
+  /** The media type of a body that is read while it arrives; see `streamedBody`. */
+  readonly streams?: string;
 }
 
 const reference = (schema: z.ZodType): object => ({ $ref: `#/components/schemas/${z.globalRegistry.get(schema)?.id}` });
@@ -46,14 +54,26 @@ export const locationHeader = {
   location: { description: 'Where it is found from now on.', schema: { type: 'string', format: 'uri-reference' } },
 };
 
-/** Documents an operation: what it is called, what it is for, and everything that it answers. */
+/**
+ * Says what a credential must allow for an operation, and documents it: what it is called, what it is for, and everything that
+ * it answers. It takes the place of `@RouteConfig`.
+ */
 export function Endpoint(
   operationId: string,
-  { summary, description, answers, problems = [] }: Operation,
+  { summary, scope, description, answers, problems = [], errors, streams }: Operation,
 ): MethodDecorator {
-  const failures: readonly ProblemExample[] = 500 in answers ? problems : [...problems, internal];
+  const usual = [...(scope === 'public' ? [] : notAdmitted(scope)), internal].filter(
+    ({ status, code }) => !(status in answers) && problems.every((problem) => problem.code !== code),
+  );
+  const failures = [...problems, ...usual];
   return applyDecorators(
-    ApiOperation({ operationId, summary, ...(description !== undefined && { description }) }),
+    RouteConfig({ scope, ...(errors && { errors }), ...(streams && { streams }) }),
+    ApiOperation({
+      operationId,
+      summary,
+      security: securityOf(scope),
+      ...(description !== undefined && { description }),
+    }),
     ...Object.entries(answers).map(([status, answer]) =>
       ApiResponse({ status: Number(status), ...(answer as object) }),
     ),
@@ -80,11 +100,27 @@ function failure(examples: readonly ProblemExample[]): Answer {
         ),
       },
     },
-    ...(examples.some(({ status }) => status === 503) && {
+    ...(examples.some(({ status }) => status === 503 || status === 429) && {
       headers: { 'retry-after': { description: 'Seconds to wait.', schema: { type: 'integer' } } },
+    }),
+    ...(examples.some(({ status }) => status === 401) && {
+      headers: { 'www-authenticate': { description: 'What is missing.', schema: { type: 'string' } } },
     }),
   };
 }
+
+/** Either kind of credential will do. */
+const securityOf = (scope: Scope): Record<string, string[]>[] =>
+  scope === 'public' ? [] : [{ apiKey: [scope] }, { accessToken: [scope] }];
+
+/** What every operation may answer that asks for a credential. */
+const notAdmitted = (scope: Scope) => [
+  problem(401, 'unauthenticated', 'The credential is not valid.'),
+  problem(403, 'forbidden', `The credential does not allow this: it lacks the scope ${scope}.`, { scope }),
+  problem(429, 'rate-limited', 'Too many requests.'),
+  overloaded,
+  problem(503, 'issuer-unavailable', 'The credential cannot be checked: its issuer does not answer. Try again.'),
+];
 
 const internal = problem(500, 'internal', 'The service failed; the log of the service tells more by the request id.');
 

@@ -20,6 +20,12 @@ export const IsoDate = z.iso
   .date('a date of the calendar is allowed, written YYYY-MM-DD')
   .refine((date) => date >= '1970', 'a date from 1970-01-01 to 9999-12-31 is allowed');
 
+/** A moment in UTC, `2026-12-24T12:00:00Z`, from 1970 on, to the microsecond at most. */
+export const Instant = z.iso
+  .datetime('an instant in UTC is allowed, written YYYY-MM-DDTHH:MM:SSZ')
+  .max('2026-12-24T12:00:00.000000Z'.length, 'at most microseconds are allowed')
+  .refine((instant) => instant >= '1970', 'an instant from 1970-01-01 to 9999-12-31 is allowed');
+
 /** When stock arrives; null: it is in the warehouse. */
 export const Eta = IsoDate.nullable();
 

@@ -2,15 +2,21 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs
 import { type FastifyReply, type FastifyRequest } from 'fastify';
 import { DomainError } from '../../kernel/domain-error';
 import { MalformedJson } from './json-body';
-import { type Problem, problemOf } from './problem';
+import { HttpError, type Problem, problemOf } from './problem';
 import { UnknownRoute } from './unknown-route';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** `message`: errors are told as `{"message": …}`, and whatever is wrong with a request has status 400. */
+    /**
+     * `message`: errors are told as `{"message": …}`, and whatever is wrong with a request has status 400. What is wrong with
+     * its credential keeps its own.
+     */
     errors?: 'message';
   }
 }
+
+/** Statuses that tell a client to do something else than to correct the request. */
+const aboutCredentials = [401, 403, 429];
 
 /** Turns every error into an answer: the only place that knows both the errors and HTTP. */
 @Catch()
@@ -26,10 +32,12 @@ export class ProblemFilter implements ExceptionFilter {
     const problem = problemOf(this.#meant(error, request), request.id);
     if (problem.status >= 500) this.#report(error, problem, request);
     if (problem.status === 503) reply.header('retry-after', '1');
+    if (error instanceof HttpError) reply.headers(error.headers);
     if (problem.status === 405) reply.header('allow', (problem.allowed as string[]).join(', '));
     if (error instanceof MalformedJson) reply.removeHeader('connection');
     if (request.routeOptions.config.errors === 'message') {
-      const status = problem.status < 500 ? 400 : problem.status;
+      const told = problem.status >= 500 || aboutCredentials.includes(problem.status);
+      const status = told ? problem.status : 400;
       reply.status(status).header('content-type', 'application/json; charset=utf-8').send({ message: problem.detail });
     } else {
       reply.status(problem.status).header('content-type', 'application/problem+json; charset=utf-8').send(problem);
