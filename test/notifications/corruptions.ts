@@ -1,6 +1,6 @@
 import type { Corruptions } from '../support/corruptions';
 
-/** They need a SKU that ran out for several orders, and mails about that. */
+/** They need a SKU that ran out for several orders, one that became low, and mails about that. */
 export const notificationCorruptions: Corruptions = {
   'every delivery about a SKU that ran out has its event': {
     'a delivery is about nothing that happened': `UPDATE notifications.delivery SET version = 999 WHERE NOT digest`,
@@ -16,5 +16,11 @@ export const notificationCorruptions: Corruptions = {
     'a digest counts one too many': `UPDATE notifications.delivery SET orders = orders + 1 WHERE digest`,
     'a delivery stands for nothing': `
       DELETE FROM notifications.out_of_stock_event USING notifications.delivery AS d WHERE d.id = delivery_id AND NOT digest`,
+  },
+  'every time that stock became low has its mail, and no other, as far as that was dealt with': {
+    'an event was passed by': `DELETE FROM notifications.delivery WHERE kind = 'stock-low'`,
+    'a mail is about another SKU': `UPDATE notifications.delivery SET sku = 'OTHER' WHERE kind = 'stock-low'`,
+    'a mail is about another event': `UPDATE notifications.delivery SET version = 7 WHERE kind = 'stock-low'`,
+    'the event is gone': `DELETE FROM platform.event WHERE type = 'inventory.stock-low.v1'`,
   },
 };

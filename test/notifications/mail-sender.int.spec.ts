@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { MailSender } from '../../src/notifications/messaging/mail-sender';
 import { type Mail, Mailer, MailRejected } from '../../src/notifications/messaging/mailer';
-import { pauseAfter } from '../../src/notifications/messaging/retry';
+import { mailRetries, pauseAfter } from '../../src/notifications/messaging/retry';
 import { SmtpMailer } from '../../src/notifications/messaging/smtp-mailer';
 import { EmailBuyersWhenOutOfStock } from '../../src/notifications/reactions/email-buyers-when-out-of-stock.reaction';
 import { Database } from '../../src/platform/database/database';
@@ -146,11 +146,11 @@ describe('MailSender', () => {
   });
 
   it('waits twice as long each time, four hours at most, a fifth more or less', () => {
-    const middle = [1, 2, 3, 4, 5].map((attempts) => pauseAfter(attempts, 0.5));
+    const middle = [1, 2, 3, 4, 5].map((attempts) => pauseAfter(mailRetries, attempts, 0.5));
     expect(middle).toEqual([5, 10, 20, 40, 80]);
-    expect(pauseAfter(1, 0)).toBeCloseTo(4);
-    expect(pauseAfter(1, 1)).toBeCloseTo(6);
-    expect(pauseAfter(100, 0.5)).toBe(4 * 3_600);
+    expect(pauseAfter(mailRetries, 1, 0)).toBeCloseTo(4);
+    expect(pauseAfter(mailRetries, 1, 1)).toBeCloseTo(6);
+    expect(pauseAfter(mailRetries, 100, 0.5)).toBe(4 * 3_600);
   });
 
   it('sends the same Message-ID again when it cannot know whether a mail was accepted', async () => {

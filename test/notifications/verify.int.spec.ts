@@ -1,7 +1,10 @@
 import type { Client } from 'pg';
 import { OutOfStock } from '../../src/allocation/contract/events';
+import { StockLow } from '../../src/inventory/contract/events';
+import { StockLowMail } from '../../src/notifications/domain/stock-low-mail';
 import { invariants } from '../../src/notifications/persistence/invariants';
 import { EmailBuyersWhenOutOfStock } from '../../src/notifications/reactions/email-buyers-when-out-of-stock.reaction';
+import { EmailBuyersWhenStockIsLow } from '../../src/notifications/reactions/email-buyers-when-stock-is-low.reaction';
 import { readAfter } from '../../src/platform/event-log/event-log-reader';
 import { revive } from '../../src/platform/event-log/stored-event';
 import { line } from '../support/allocation-commands';
@@ -34,6 +37,29 @@ describe('batchwise verify, of notifications', () => {
     );
   });
   afterAll(() => db.drop());
+
+  /** A SKU that became low, once told and once not yet. */
+  beforeAll(async () => {
+    const mail = new StockLowMail({ sender: 'a@b', recipient: 'c@d', subject: 'low', body: '<sku>' });
+    const reaction = new EmailBuyersWhenStockIsLow(await db.connect(), mail, { announce: () => undefined });
+    const data = { sku: 'SOFA', available: 1, skuVersion: 2, pattern: 'SOFA', reorderPoint: 1, clearAt: 2 };
+    await client.query(
+      `INSERT INTO platform.event (stream, version, transaction_id, position, id, type, data, occurred_at, actor)
+       OVERRIDING SYSTEM VALUE
+       SELECT 'stock:SOFA', version, '1', version, gen_random_uuid(), '${StockLow.type}', $1, now(), 'test'
+       FROM generate_series(1, 2) AS version`,
+      [JSON.stringify(data)],
+    );
+    await client.query(`
+      INSERT INTO platform.subscriber (name, transaction_id, position) VALUES ('email-buyers-when-stock-is-low', '1', 1)`);
+    const { rows } = await client.query<{ id: string }>(
+      `SELECT id FROM platform.event WHERE stream = 'stock:SOFA' AND version = 1`,
+    );
+    const event = new StockLow(data);
+    const { id } = rows[0]!;
+    event.origin = { id, stream: 'stock:SOFA', version: 1, occurredAt: '', actor: 'test', correlationId: null };
+    await reaction.handle(event);
+  });
 
   it('finds nothing wrong with what the reaction has stored, and waits for the rest', async () => {
     for (const invariant of all) expect(await brokenBy('SELECT 1', invariant, client)).toEqual([]);

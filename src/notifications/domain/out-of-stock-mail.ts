@@ -1,10 +1,4 @@
-/** What a mail says, from whom and to whom. */
-export interface Letter {
-  readonly sender: string;
-  readonly recipient: string;
-  readonly subject: string;
-  readonly body: string;
-}
+import { filled, type Letter } from './letter';
 
 /** What buyers are told when a SKU runs out of stock. */
 export class OutOfStockMail {
@@ -16,9 +10,7 @@ export class OutOfStockMail {
 
   /** The first mail about a SKU, which stands for one order. */
   first(sku: string): Letter {
-    const fill = (text: string): string => text.replaceAll('<sku>', () => sku);
-    const { sender, recipient, subject, body } = this.template;
-    return { sender, recipient, subject: fill(subject), body: fill(body) };
+    return filled(this.template, { sku });
   }
 
   /** A later one. @param orders how many different orders were refused since the mail before */

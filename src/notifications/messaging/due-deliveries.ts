@@ -1,6 +1,7 @@
 import type { Queryable } from '../../platform/database/database';
+import { claimed, closed, isDue, postponed } from './delivery-statements';
 import type { Mail } from './mailer';
-import { giveUpAfter, pauseAfter } from './retry';
+import { mailRetries, pauseAfter } from './retry';
 
 /** A mail that is to be sent now, by whoever claimed it. */
 export interface DueDelivery extends Mail {
@@ -9,13 +10,13 @@ export interface DueDelivery extends Mail {
   readonly attempts: number;
 }
 
-/** Each only when the one before it about its SKU was done for long enough. Those that others are about to claim are passed by; one whose claim ran out had a sender that is gone. */
+/** Each only when the one before it about its SKU was done for long enough. */
 const claim = {
   name: 'delivery-claim',
   text: `
     WITH due AS MATERIALIZED (
       SELECT id FROM notifications.delivery AS d
-      WHERE status = 'pending' AND next_attempt_at <= now() AND (claimed_until IS NULL OR claimed_until <= now())
+      WHERE ${isDue}
         AND coalesce((
           SELECT done_at IS NOT NULL AND done_at <= now() - d.spacing FROM notifications.delivery AS before
           WHERE before.kind = d.kind AND before.sku = d.sku AND before.position < d.position
@@ -24,8 +25,7 @@ const claim = {
       ORDER BY next_attempt_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
     UPDATE notifications.delivery AS d
-    SET attempts = attempts + 1, first_attempt_at = coalesce(first_attempt_at, now()),
-        claimed_until = now() + make_interval(secs => $2)
+    SET ${claimed}
     FROM due WHERE d.id = due.id
     RETURNING d.id, attempts, message_id AS "messageId", sender, recipient, subject, body, stream,
               version::float8 AS version`,
@@ -33,22 +33,14 @@ const claim = {
 
 const close = {
   name: 'delivery-close',
-  text: `
-    UPDATE notifications.delivery
-    SET status = $2, last_error = coalesce($3, last_error), done_at = clock_timestamp(), claimed_until = NULL
-    WHERE id = $1 AND status = 'pending' RETURNING 1`,
+  text: `UPDATE notifications.delivery SET ${closed} WHERE id = $1 AND status = 'pending' RETURNING 1`,
 };
 
 /** The last attempt is made when the day ends. */
 const postpone = {
   name: 'delivery-postpone',
   text: `
-    UPDATE notifications.delivery
-    SET last_error = $3, claimed_until = NULL,
-        next_attempt_at = least(clock_timestamp() + make_interval(secs => $4), first_attempt_at + make_interval(secs => $5)),
-        status = CASE WHEN first_attempt_at + make_interval(secs => $5) <= clock_timestamp() THEN 'dead' ELSE status END,
-        done_at = CASE WHEN first_attempt_at + make_interval(secs => $5) <= clock_timestamp() THEN clock_timestamp() END
-    WHERE id = $1 AND attempts = $2 AND status = 'pending'
+    UPDATE notifications.delivery SET ${postponed} WHERE id = $1 AND attempts = $2 AND status = 'pending'
     RETURNING status = 'dead' AS dead`,
 };
 
@@ -74,7 +66,7 @@ export const DueDeliveries = {
    * @returns whether this was the last attempt
    */
   postpone: async (database: Queryable, { id, attempts }: DueDelivery, reason: string): Promise<boolean> => {
-    const values = [id, attempts, reason, pauseAfter(attempts), giveUpAfter];
+    const values = [id, attempts, reason, pauseAfter(mailRetries, attempts), mailRetries.giveUpAfter];
     const [row] = await database.query<{ dead: boolean }>(postpone, values);
     return row?.dead ?? false;
   },

@@ -1,4 +1,5 @@
 import { OutOfStock } from '../../allocation/contract/events';
+import { StockLow } from '../../inventory/contract/events';
 import { QueriedInvariant } from '../../platform/verify/invariant';
 
 class DeliveriesHaveTheirEvents extends QueriedInvariant {
@@ -39,5 +40,29 @@ class DeliveriesCountTheirOrders extends QueriedInvariant {
     WHERE d.kind = 'out-of-stock' GROUP BY d.id HAVING d.orders <> count(DISTINCT o.order_id)`;
 }
 
-/** What holds for mail about SKUs that ran out; `batchwise verify` checks it. */
-export const invariants = [DeliveriesHaveTheirEvents, EventsHaveTheirDeliveries, DeliveriesCountTheirOrders];
+class LowStockIsMailedOnce extends QueriedInvariant {
+  readonly name = 'every time that stock became low has its mail, and no other, as far as that was dealt with';
+  protected readonly query = `
+    SELECT format('%s version %s: %s', coalesce(e.stream, d.stream), coalesce(e.version, d.version),
+                  CASE WHEN d.id IS NULL THEN 'nobody is told' ELSE 'no such event, delivery ' || d.id END) AS broken
+    FROM (SELECT * FROM platform.event WHERE type = '${StockLow.type}') AS e
+    FULL JOIN (SELECT * FROM notifications.delivery WHERE kind = 'stock-low') AS d
+      ON d.stream = e.stream AND d.version = e.version AND d.event_id = e.id AND d.sku = e.data ->> 'sku'
+    WHERE e.id IS NULL OR d.id IS NULL AND EXISTS (
+      SELECT FROM platform.subscriber AS s
+      WHERE s.name = 'email-buyers-when-stock-is-low'
+        AND (e.transaction_id, e.position) <= (s.transaction_id, s.position)
+        AND NOT EXISTS (
+          SELECT FROM platform.undelivered_event AS p
+          WHERE p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
+        )
+    )`;
+}
+
+/** What holds for mail about SKUs that ran out or became low; `batchwise verify` checks it. */
+export const invariants = [
+  DeliveriesHaveTheirEvents,
+  EventsHaveTheirDeliveries,
+  DeliveriesCountTheirOrders,
+  LowStockIsMailedOnce,
+];

@@ -3,7 +3,8 @@ import { OutOfStock } from '../../allocation/contract/events';
 import { Database } from '../../platform/database/database';
 import { Reaction } from '../../platform/event-log/subscriber';
 import { DeliverySignal } from '../domain/delivery-signal';
-import { type Letter, OutOfStockMail } from '../domain/out-of-stock-mail';
+import type { Letter } from '../domain/letter';
+import { OutOfStockMail } from '../domain/out-of-stock-mail';
 
 const lockSku = {
   name: 'out-of-stock-lock',

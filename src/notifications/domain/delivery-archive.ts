@@ -1,0 +1,9 @@
+/** Everything that was ever to be sent. */
+export abstract class DeliveryArchive {
+  /**
+   * Makes a delivery due, as if it had not been tried.
+   * @param webhookId only if it is a delivery of this webhook
+   * @throws UnknownDelivery
+   */
+  abstract redeliver(id: string, webhookId?: string): Promise<void>;
+}

@@ -1,0 +1,111 @@
+import { Injectable } from '@nestjs/common';
+import { OutcomeUnknown } from '../../kernel/unit-of-work';
+import { Database, isConnectionLost, type Queryable } from '../../platform/database/database';
+import type { RegisterWebhook, WebhookChange, WebhookWithSecret } from '../contract/commands';
+import type { EventTypes, Webhook } from '../contract/queries';
+import { UnknownWebhook } from '../domain/errors';
+import { WebhookRegistry } from '../domain/webhook-registry';
+
+/** A column with a time, as an ISO instant. */
+export const instant = (column: string): string =>
+  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
+/** What is shown of a row of `notifications.webhook`. */
+export const webhookColumns = `
+  id, url, description, coalesce(to_jsonb(event_types), '"all"') AS "eventTypes", enabled,
+  disabled_because AS "disabledBecause",
+  CASE WHEN open_until IS NULL THEN 'closed' WHEN open_until > clock_timestamp() THEN 'open' ELSE 'half-open' END AS circuit,
+  ${instant('created_at')} AS "createdAt"`;
+
+const add = {
+  name: 'webhook-add',
+  text: `
+    WITH added AS (
+      INSERT INTO notifications.webhook (url, event_types, description) VALUES ($1, $2, $3) RETURNING *
+    ), asked AS (
+      INSERT INTO notifications.webhook_subscription (webhook_id, event_types) SELECT id, event_types FROM added
+    )
+    SELECT ${webhookColumns}, secret FROM added`,
+};
+
+/** Before the transaction has an id, so that of two changes the later one has the higher id. */
+const lock = {
+  name: 'webhook-lock',
+  text: `SELECT pg_advisory_xact_lock(hashtextextended('notifications.webhook:' || $1, 0))`,
+};
+
+/** Whoever enables it says that it works again. */
+const change = {
+  name: 'webhook-change',
+  text: `
+    WITH changed AS (
+      UPDATE notifications.webhook
+      SET event_types = CASE WHEN $2 THEN $3::text[] ELSE event_types END, description = coalesce($4, description),
+          enabled = coalesce($5, enabled),
+          disabled_because = CASE WHEN $5 IS NULL THEN disabled_because WHEN NOT $5 THEN $6 END,
+          failures = CASE WHEN $5 THEN 0 ELSE failures END,
+          failing_since = CASE WHEN $5 THEN NULL ELSE failing_since END,
+          open_until = CASE WHEN $5 THEN NULL ELSE open_until END
+      WHERE id = $1 RETURNING *
+    ), asked AS (
+      INSERT INTO notifications.webhook_subscription (webhook_id, event_types)
+      SELECT id, CASE WHEN enabled THEN event_types ELSE '{}' END FROM changed
+    )
+    SELECT ${webhookColumns} FROM changed`,
+};
+
+const remove = { name: 'webhook-remove', text: 'DELETE FROM notifications.webhook WHERE id = $1 RETURNING 1' };
+
+const rotate = {
+  name: 'webhook-rotate',
+  text: `
+    UPDATE notifications.webhook
+    SET old_secret = secret, old_secret_until = clock_timestamp() + interval '24 hours', secret = notifications.webhook_secret()
+    WHERE id = $1 RETURNING ${webhookColumns}, secret`,
+};
+
+const stored = (eventTypes: EventTypes | undefined): readonly string[] | null =>
+  eventTypes === undefined || eventTypes === 'all' ? null : eventTypes;
+
+const apart = ({ secret, ...webhook }: Webhook & { readonly secret: string }): WebhookWithSecret => ({
+  webhook,
+  secret,
+});
+
+/** The webhooks in PostgreSQL. Secrets are stored as they are: what signs must know them. */
+@Injectable()
+export class StoredWebhooks extends WebhookRegistry {
+  constructor(private readonly database: Database) {
+    super();
+  }
+
+  async add({ url, eventTypes, description }: RegisterWebhook): Promise<WebhookWithSecret> {
+    const values = [url, stored(eventTypes), description];
+    const [row] = await this.database.query<Webhook & { secret: string }>(add, values);
+    return apart(row!);
+  }
+
+  async change(id: string, { eventTypes, description, enabled, because }: WebhookChange): Promise<Webhook> {
+    const types = [eventTypes !== undefined, stored(eventTypes)];
+    const values = [id, ...types, description ?? null, enabled ?? null, because ?? null];
+    const work = async (transaction: Queryable): Promise<Webhook[]> => {
+      await transaction.query(lock, [id]);
+      return transaction.query<Webhook>(change, values);
+    };
+    const [row] = await this.database.transaction(work).catch((error: unknown) => {
+      throw isConnectionLost(error) ? new OutcomeUnknown() : error;
+    });
+    if (!row) throw new UnknownWebhook(id);
+    return row;
+  }
+
+  async remove(id: string): Promise<void> {
+    if ((await this.database.query(remove, [id])).length === 0) throw new UnknownWebhook(id);
+  }
+
+  async rotateSecret(id: string): Promise<WebhookWithSecret> {
+    const [row] = await this.database.query<Webhook & { secret: string }>(rotate, [id]);
+    if (!row) throw new UnknownWebhook(id);
+    return apart(row);
+  }
+}
