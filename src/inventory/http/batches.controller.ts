@@ -57,6 +57,7 @@ export class BatchesController {
   @Post()
   @Endpoint('createBatch', {
     summary: 'Take a batch of stock into account',
+    scope: 'stock:write',
     description: 'Lines that wait for its SKU are served at once. The same batch again changes nothing.',
     answers: {
       201: json('Taken into account.', CreatedBatch, batchExample.created, locationHeader),
@@ -76,6 +77,7 @@ export class BatchesController {
   @Get()
   @Endpoint('listBatches', {
     summary: 'List batches',
+    scope: 'stock:read',
     description: 'In order of SKU and reference, cancelled ones included; true at once.',
     answers: { 200: json('A page of batches.', BatchPage, batchExample.page) },
     problems: [invalidRequest, invalidCursor, overloaded],
@@ -89,6 +91,7 @@ export class BatchesController {
   @Get(':ref')
   @Endpoint('getBatch', {
     summary: 'Read a batch',
+    scope: 'stock:read',
     description: 'True at once: it shows every change that was confirmed before the request.',
     answers: { 200: json('The batch.', Batch, batchExample.batch) },
     problems: [invalidRequest, unknownBatch, overloaded],
@@ -102,6 +105,7 @@ export class BatchesController {
   @Patch(':ref')
   @Endpoint('changeBatch', {
     summary: 'Correct the quantity or the ETA of a batch',
+    scope: 'stock:write',
     description:
       'A fact from the warehouse or the carrier. Lines that no longer fit lose their promise, newest first, and are promised ' +
       'again from other batches; those that fit nowhere wait, and are the shortfall.',
@@ -118,6 +122,7 @@ export class BatchesController {
   @Delete(':ref')
   @Endpoint('cancelBatch', {
     summary: 'Cancel a batch',
+    scope: 'stock:write',
     description: 'It will never come, or is recalled. What it promised is promised again from other batches, or waits.',
     answers: { 200: json('The batch, and what that did to order lines.', ChangedBatch, batchExample.cancelled) },
     problems: [invalidRequest, unknownBatch, tooManyLines, ...busy],

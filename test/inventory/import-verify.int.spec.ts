@@ -1,0 +1,42 @@
+import { Readable } from 'node:stream';
+import type { Client } from 'pg';
+import { Imports } from '../../src/inventory/messaging/imports';
+import { SupplierFiles } from '../../src/inventory/messaging/supplier-files';
+import { importInvariants } from '../../src/inventory/persistence/import-invariants';
+import { brokenBy, waysToBreak } from '../support/corruptions';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { importCorruptions } from './import-corruptions';
+
+describe('batchwise verify, of imports', () => {
+  const all = importInvariants.map((invariant) => new invariant());
+  let db: TestDatabase;
+  let client: Client;
+
+  beforeAll(async () => {
+    db = await freshDatabase();
+    client = await db.client();
+    const imports = new Imports(await db.connect());
+    const receive = async (csv: string): Promise<string> => {
+      const { id, digest } = await new SupplierFiles(imports).receive('file', Readable.from([Buffer.from(csv)]), {
+        dryRun: false,
+      });
+      return imports.seal(id, digest, { again: false });
+    };
+    const done = await receive('ref,sku,qty\na,LAMP,1\nb,LAMP\n');
+    expect(await imports.take(done, done)).toBe(0);
+    const tally = { created: 1, changed: 0, unchanged: 0, rejected: 1 };
+    await imports.advance(done, done, { from: 0, to: 3, tally, rejects: [{ line: 3, ref: null, reason: 'short' }] });
+    await imports.finish(done, done, 3);
+    await receive('ref,sku,qty\nc,LAMP,1\nd,LAMP,1\n');
+  });
+  afterAll(() => db.drop());
+
+  it('finds nothing wrong with imports as they are', async () => {
+    for (const invariant of all) expect(await brokenBy('SELECT 1', invariant, client)).toEqual([]);
+  });
+
+  it.each(waysToBreak(importCorruptions))('%s: sees that %s', async (name, _how, sql) => {
+    const invariant = all.find((one) => one.name === name)!;
+    expect(await brokenBy(sql, invariant, client)).not.toEqual([]);
+  });
+});

@@ -1,0 +1,149 @@
+import * as fc from 'fast-check';
+import type { Client } from 'pg';
+import {
+  GetStockAsOf,
+  type LinePlace,
+  ListPromises,
+  type PromisedLine,
+  type Stock,
+} from '../../src/inventory/contract/queries';
+import { GetStockAsOfHandler, ListPromisesHandler } from '../../src/inventory/queries/stock-as-of.query';
+import type { Database, Queryable } from '../../src/platform/database/database';
+import { readStream } from '../../src/platform/event-log/event-log-reader';
+import { line } from '../support/allocation-commands';
+import { freshDatabase, type TestDatabase } from '../support/database';
+import { type Replica, replicaOver } from '../support/replica';
+import { histories, type Moment, played, skus } from './histories';
+
+const farFuture = '9999-12-31T23:59:59Z';
+
+describe('The stock as of an instant', () => {
+  let db: TestDatabase;
+  let client: Client;
+  let database: Database;
+  let replica: Replica;
+
+  beforeAll(async () => {
+    db = await freshDatabase();
+    client = await db.client();
+    database = await db.connect();
+    replica = replicaOver(database);
+  });
+  afterAll(() => db.drop());
+
+  const stockAsOf = (sku: string, instant: string): Promise<Stock | null> =>
+    new GetStockAsOfHandler(database).execute(new GetStockAsOf(sku, instant));
+
+  /** All pages of promises. */
+  async function promisesAsOf(sku: string, instant?: string): Promise<{ version: number; lines: PromisedLine[] }> {
+    const lines: PromisedLine[] = [];
+    for (let from: LinePlace | undefined; ;) {
+      const page = await new ListPromisesHandler(database).execute(new ListPromises(sku, 2, from, instant));
+      lines.push(...page!.lines);
+      if (page!.next === null) return { version: page!.version, lines };
+      from = page!.next;
+    }
+  }
+
+  const withoutLateness = ({ batches, ...stock }: Stock) => ({
+    ...stock,
+    batches: batches.map(({ late: _, ...batch }) => batch),
+  });
+
+  it('is what the rows showed then, at every version, and is what they show now', async () => {
+    await fc.assert(
+      fc.asyncProperty(histories, async (history) => {
+        const moments = await played(history, { commands: replica, database, client });
+        for (const { sku, version, occurredAt, numbers, batches, promises } of moments) {
+          const stock = await stockAsOf(sku, occurredAt);
+          expect(withoutLateness(stock!)).toMatchObject({ sku, version, ...numbers, batches });
+          expect(await promisesAsOf(sku, occurredAt)).toEqual({ version, lines: promises });
+        }
+        for (const sku of skus) {
+          const now: Moment | undefined = moments.findLast((moment) => moment.sku === sku);
+          const stock = await stockAsOf(sku, farFuture);
+          if (!now) expect(stock).toBeNull();
+          else {
+            const { version, numbers, batches, promises } = now;
+            expect(withoutLateness(stock!)).toMatchObject({ version, ...numbers, batches });
+            expect(await promisesAsOf(sku)).toEqual({ version, lines: promises });
+          }
+        }
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  describe('of a SKU with a past', () => {
+    const at = (version: number): string => `2026-03-0${version}T12:00:00Z`;
+
+    const justBefore = (version: number): string => `2026-03-0${version}T11:59:59.999999Z`;
+
+    beforeAll(async () => {
+      await replica.createBatch('chair-1', 'CHAIR', 10, '2026-03-02');
+      await replica.allocate(line('o1', 'CHAIR', 4));
+      await replica.changeBatch('chair-1', { eta: null });
+      await client.query(`
+        UPDATE platform.event SET occurred_at = timestamptz '${at(1)}' + (version - 1) * interval '1 day'
+        WHERE stream = 'product:CHAIR'`);
+    });
+
+    it('is nothing before its first event', async () => {
+      expect(await stockAsOf('CHAIR', justBefore(1))).toBeNull();
+      const early = new ListPromises('CHAIR', 9, undefined, justBefore(1));
+      expect(await new ListPromisesHandler(database).execute(early)).toBeNull();
+      expect(await stockAsOf('NEVER', farFuture)).toBeNull();
+    });
+
+    it('includes what happened at that very instant, to the microsecond', async () => {
+      expect(await stockAsOf('CHAIR', justBefore(2))).toMatchObject({ version: 1, promised: 0 });
+      expect(await stockAsOf('CHAIR', at(2))).toMatchObject({ version: 2, promised: 4, inbound: 10, onHand: 0 });
+      expect(await stockAsOf('CHAIR', justBefore(3))).toMatchObject({ version: 2 });
+      expect(await stockAsOf('CHAIR', at(3))).toMatchObject({ version: 3, inbound: 0, onHand: 10 });
+    });
+
+    it('tells the date of a promise as it was known then', async () => {
+      const promised = { orderId: 'o1', lineId: '1', qty: 4, batchRef: 'chair-1' };
+      expect((await promisesAsOf('CHAIR', at(2))).lines).toEqual([{ ...promised, eta: '2026-03-02' }]);
+      expect((await promisesAsOf('CHAIR', at(3))).lines).toEqual([{ ...promised, eta: null }]);
+    });
+
+    it('finds batches late by the day of the instant, and by today for an instant to come', async () => {
+      expect(await stockAsOf('CHAIR', at(2))).toMatchObject({ lateUnits: 0 });
+      expect(await stockAsOf('CHAIR', '2026-03-03T00:00:00Z')).toMatchObject({
+        lateUnits: 10,
+        batches: [{ late: true }],
+      });
+      await replica.createBatch('desk-1', 'DESK', 3, '9000-01-01');
+      expect(await stockAsOf('DESK', farFuture)).toMatchObject({ lateUnits: 0, batches: [{ late: false }] });
+    });
+  });
+
+  it('reads a stream a chunk at a time, and of what came later one chunk at most', async () => {
+    await client.query(`
+      INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
+      SELECT 'thing:long', n, gen_random_uuid(), 'a.thing.v1', '{}', timestamptz '2026-01-01T00:00:00Z' + n * interval '1 s', 'x'
+      FROM generate_series(1, 10000) AS n`);
+    let queries = 0;
+    const counting: Queryable = {
+      query: (statement, values) => {
+        queries += 1;
+        return database.query(statement, values);
+      },
+    };
+    const chunks = async (upTo?: string): Promise<number[]> => {
+      queries = 0;
+      const sizes: number[] = [];
+      let last = 0;
+      for await (const events of readStream(counting, 'thing:long', upTo)) {
+        sizes.push(events.length);
+        for (const { version } of events) expect(version).toBe((last += 1));
+      }
+      return sizes;
+    };
+    expect(await chunks('2026-01-01T00:20:00Z')).toEqual([1000, 200]);
+    expect(queries).toBe(2);
+    expect(await chunks()).toEqual(Array.from({ length: 10 }, () => 1000));
+    expect(await chunks('2025-12-31T23:59:59Z')).toEqual([]);
+  });
+});
