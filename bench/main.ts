@@ -8,6 +8,7 @@ import { grouping } from './figures/grouping';
 import { onManySkus, onOneSku } from './figures/http-to-no-op';
 import { httpToProcedure } from './figures/http-to-procedure';
 import { idleLatency } from './figures/idle-latency';
+import { importMemory, importToCopy } from './figures/import';
 import { pastAllocations } from './figures/past-allocations';
 import { memoryUnderLoad, soak, startToReady } from './figures/start-and-memory';
 import { twoReplicas } from './figures/two-replicas';
@@ -28,6 +29,8 @@ const figures: readonly Figure[] = [
   idleLatency,
   ...eventLags,
   twoReplicas,
+  importToCopy,
+  importMemory,
   startToReady,
   memoryUnderLoad,
   soak,
@@ -77,7 +80,8 @@ async function main(): Promise<void> {
       quick: values.quick,
     };
     for (const figure of chosen(figures))
-      await attempt(figure, async () => void rows.push(rowOf(figure, await figure.measure(context))));
+      if (figure.lacks) console.error(`${figure.id}: not measured: ${figure.lacks}`);
+      else await attempt(figure, async () => void rows.push(rowOf(figure, await figure.measure(context))));
     for (const comparison of chosen(comparisons))
       await attempt(comparison, async () => void (measured[comparison.id] = await comparison.measure(context)));
   } finally {

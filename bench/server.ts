@@ -6,6 +6,7 @@ import { AllocationRequest } from '../src/allocation/http/allocations.schema';
 import { Config } from '../src/platform/config';
 import { openDatabase } from '../src/platform/database/open-database';
 import { stopGracefully } from '../src/platform/http/graceful-stop';
+import { Endpoint } from '../src/platform/http/endpoint';
 import { createHttpApplication } from '../src/platform/http/http-application';
 import { Workers } from '../src/platform/workers';
 import { LagModule } from './support/lag.module';
@@ -15,6 +16,7 @@ import { LagModule } from './support/lag.module';
 class NoOpController {
   @Post()
   @HttpCode(201)
+  @Endpoint('noOp', { summary: 'Do nothing', scope: 'allocate', answers: {} })
   allocate(@Body({ schema: AllocationRequest }) body: AllocationRequest): Allocation {
     const { orderId, lineId, sku, qty, priority = 0 } = body;
     return {

@@ -8,6 +8,8 @@ export interface Figure {
   readonly better: 'higher' | 'lower';
   /** Takes too long to be run unless it is asked for. */
   readonly long?: true;
+  /** What this machine lacks to measure it. */
+  readonly lacks?: string | undefined;
   /** Measures pairs, alternating the two sides, and returns the ratio of each. */
   measure(context: Context): Promise<number[]>;
 }

@@ -81,7 +81,8 @@ function readyLine(child: ChildProcess): Promise<string> {
   });
 }
 
-function memoryOf(pid: number): number {
+/** Megabytes of memory that a process holds now; NaN if it has ended. */
+export function memoryOf(pid: number): number {
   const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
   return Number(kilobytes) / 1024;
 }

@@ -2,20 +2,31 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { TerminusModule } from '@nestjs/terminus';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Broker } from './broker/broker';
+import { BrokerIntake } from './broker/broker-intake';
+import { EventStreamPublisher } from './broker/event-stream.publisher';
+import { Execution } from './broker/execution';
 import { DeadLettersCommand } from './cli/dead-letters.command';
+import { KeysCommand } from './cli/keys.command';
 import { RebuildCommand } from './cli/rebuild.command';
 import { SubscribersCommand } from './cli/subscribers.command';
 import { VerifyCommand } from './cli/verify.command';
 import { Config } from './config';
+import { ApiKeys } from './credentials/api-keys';
+import { Authorization } from './credentials/authorization';
 import { HealthController } from './health/health.controller';
 import { Traffic } from './http/traffic';
+import { UnfinishedAnswers } from './http/unfinished-answers';
 import { StructuredLogger } from './logging/structured-logger';
+import { BrokerMetrics } from './metrics/broker-metrics';
 import { CommandMetrics } from './metrics/command-metrics';
 import { GroupingMetrics } from './metrics/grouping-metrics';
 import { MetricsController } from './metrics/metrics.controller';
 import { Migrations } from './database/migrate';
 import { EventLog1763800000000 } from './migrations/1763800000000-event-log';
 import { Subscribers1763900000000 } from './migrations/1763900000000-subscribers';
+import { Broker1764100000400 } from './migrations/1764100000400-broker';
+import { Keys1764100000500 } from './migrations/1764100000500-keys';
 import { LogSignal } from './event-log/log-signal';
 import { Relay } from './event-log/relay';
 import { OneHandlerPerMessage } from './messages/one-handler-per-message';
@@ -28,7 +39,7 @@ import { Workers } from './workers';
 
 /** The plumbing that every module may use and that knows none of them. */
 @Module({})
-@Migrations(EventLog1763800000000, Subscribers1763900000000)
+@Migrations(EventLog1763800000000, Subscribers1763900000000, Broker1764100000400, Keys1764100000500)
 export class PlatformModule {
   static forRoot(config: Config): DynamicModule {
     return {
@@ -40,7 +51,14 @@ export class PlatformModule {
         { provide: Config, useValue: config },
         { provide: StructuredLogger, useFactory: () => new StructuredLogger(config) },
         { provide: Registry, useFactory: processMetrics },
+        ApiKeys,
+        Authorization,
+        Broker,
+        BrokerIntake,
+        BrokerMetrics,
         CommandMetrics,
+        EventStreamPublisher,
+        Execution,
         ForgetOldUnits,
         GroupingMetrics,
         LogSignal,
@@ -48,16 +66,28 @@ export class PlatformModule {
         Relay,
         RelayMetrics,
         Traffic,
+        UnfinishedAnswers,
         UnitOfWorkFactory,
         Workers,
         DeadLettersCommand,
+        KeysCommand,
         RebuildCommand,
         SubscribersCommand,
         VerifyCommand,
         ...logInvariants,
         ProjectionsEqualAFreshFold,
       ],
-      exports: [CommandMetrics, Config, LogSignal, Registry, Relay, StructuredLogger, Traffic, UnitOfWorkFactory],
+      exports: [
+        Broker,
+        CommandMetrics,
+        Config,
+        LogSignal,
+        Registry,
+        Relay,
+        StructuredLogger,
+        Traffic,
+        UnitOfWorkFactory,
+      ],
     };
   }
 }

@@ -54,12 +54,14 @@ describe('WarehouseThenEarliestEta', () => {
 
 describe('A policy of its own', () => {
   class LatestFirst extends AllocationPolicy {
+    readonly name = 'latest-first';
     protected readonly preferences: readonly Preference[] = [
       { name: 'latest eta', compare: (a, b) => (b.eta ?? '').localeCompare(a.eta ?? '') },
     ];
   }
 
   class TightestFit extends AllocationPolicy {
+    readonly name = 'tightest-fit';
     protected readonly preferences: readonly Preference[] = [
       { name: 'tightest fit', compare: (a, b, { qty }) => a.available - qty - (b.available - qty) },
     ];

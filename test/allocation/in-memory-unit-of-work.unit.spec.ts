@@ -5,6 +5,7 @@ const start = async (worksPerGroup: number): Promise<StartedUnitOfWork> => {
   const unitOfWork = new InMemoryProductUnitOfWork(worksPerGroup);
   return {
     unitOfWork,
+    dryRun: unitOfWork,
     lines: async (orderId) => unitOfWork.linesOf(orderId),
     events: async (sku) => unitOfWork.eventsOf(sku),
     stop: async () => undefined,

@@ -1,3 +1,6 @@
+import { WarehouseThenEarliestEta } from '../../src/allocation/domain/allocation-policy';
+import { ProductStore } from '../../src/allocation/persistence/product-store';
+import { SnapshotDryRun } from '../../src/platform/unit-of-work/snapshot-dry-run';
 import { freshDatabase } from '../support/database';
 import { describeProductUnitOfWork, type StartedUnitOfWork } from '../support/product-unit-of-work.suite';
 import { replicaOver } from '../support/replica';
@@ -8,6 +11,7 @@ const start = async (groupMax: number): Promise<StartedUnitOfWork> => {
   const { unitOfWork } = replicaOver(database, { groupMax });
   return {
     unitOfWork,
+    dryRun: new SnapshotDryRun(database, new ProductStore(new WarehouseThenEarliestEta())),
     async lines(orderId) {
       const text = `
         SELECT o.order_id AS "orderId", o.line_id AS "lineId", o.sku, o.qty, o.status, o.batch_ref AS "batchRef",

@@ -5,9 +5,9 @@ import {
   CreateBatch,
   ReleaseOrder,
 } from '../../src/allocation/contract/commands';
-import { inOrder } from '../../src/allocation/cli/in-order';
 import { type DayCommand, ShopDay, type ShopDayOptions } from '../../src/allocation/cli/shop-day';
 import { idPattern } from '../../src/platform/http/fields';
+import { inOrder } from '../../src/platform/in-order';
 
 const options = { seed: 5, orders: 4_000, skus: 300, prefix: 'p', today: new Date('2026-06-01') };
 const all = (changed: Partial<ShopDayOptions> = {}): DayCommand[] => {

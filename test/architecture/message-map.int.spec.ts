@@ -4,9 +4,11 @@ import { join } from 'node:path';
 import type { Type } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { DomainEvent } from '../../src/kernel/event';
+import { BrokerMessage } from '../../src/platform/broker/broker-message';
 import { Relay } from '../../src/platform/event-log/relay';
 import { type EventClass, revive, type StoredEvent } from '../../src/platform/event-log/stored-event';
 import { Projection, Publisher, Reaction } from '../../src/platform/event-log/subscriber';
+import { providersOf } from '../../src/platform/providers';
 import { startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
 
@@ -24,7 +26,8 @@ describe('The messages of the service', () => {
 
   beforeAll(async () => {
     database = await freshDatabase();
-    app = await startService(database.url);
+    // Named and never asked: only workers speak to it.
+    app = await startService(database.url, { REDIS_URL: 'redis://127.0.0.1:1' });
   });
 
   afterAll(async () => {
@@ -58,10 +61,16 @@ describe('The messages of the service', () => {
     return [...lines].sort();
   };
 
+  const taken = (): string[] =>
+    providersOf(app.get(DiscoveryService, { strict: false }), BrokerMessage)
+      .map((kind) => `${kind.type} -> ${kind.constructor.name}${kind.channel ? `, and channel ${kind.channel}` : ''}`)
+      .sort();
+
   it('have these handlers and subscribers, and no others', () => {
     expect(handled('__commandHandler__')).toMatchSnapshot('commands');
     expect(handled('__queryHandler__')).toMatchSnapshot('queries');
     expect(subscriptions()).toMatchSnapshot('events');
+    expect(taken()).toMatchSnapshot('messages from the broker');
     const names = subscriptions().map((text) => text.split(' ').at(-1)!);
     expect(app.get(Relay).names).toEqual([...new Set(names)].sort());
   });

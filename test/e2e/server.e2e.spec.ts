@@ -134,7 +134,7 @@ describe('The service with a PostgreSQL of its owner', () => {
   });
 
   it('says in one message what is wrong with its configuration', async () => {
-    const refused = await runServer({ PORT: 'many', GROUP_MAX: '0', HOST: '0.0.0.0' });
+    const refused = await runServer({ PORT: 'many', GROUP_MAX: '0', HOST: 'not a host' });
     expect(refused.code).toBe(1);
     for (const name of ['PORT', 'GROUP_MAX', 'HOST']) expect(refused.output).toContain(name);
     expect(refused.output).not.toMatch(/^ +at /m);

@@ -38,7 +38,20 @@ describe('The command line', () => {
   afterAll(() => db.drop());
 
   it('explains each command, without a database', async () => {
-    for (const command of ['rebuild', 'subscribers', 'dead-letters', 'verify', 'allocate-from-csv', 'demo']) {
+    for (const command of [
+      'rebuild',
+      'subscribers',
+      'dead-letters',
+      'keys',
+      'verify',
+      'allocate-from-csv',
+      'import',
+      'explain',
+      'plan',
+      'demo',
+      'stock',
+      'availability',
+    ]) {
       const { code, out, err } = await runCli({}, command, '--help');
       expect({ code, err }).toEqual({ code: 0, err: '' });
       expect(out).toMatch(new RegExp(`^Usage: batchwise ${command}.*\\n[A-Z].*\\.\\n$`));
@@ -201,7 +214,7 @@ describe('The command line', () => {
         expect.stringMatching(/^orders.csv line 3: Quote Not Closed/),
         'orders.csv line 4: Invalid sku NO-SUCH',
         'orders.csv line 5: out of stock for BAD-LAMP',
-        'orders.csv line 6: it has more than 16384 characters',
+        'orders.csv line 6: it has more than 16384 bytes',
         '7 rows were bad.',
       ]);
       expect(allocations()).toBe('orderid,sku,qty,batchref\r\nbad-o6,BAD-LAMP,10,bad-1\r\n');
@@ -212,7 +225,7 @@ describe('The command line', () => {
       const missing = await runCli(env, 'allocate-from-csv', folder);
       expect(missing).toMatchObject({
         code: 1,
-        err: expect.stringMatching(/^.*batches\.csv cannot be read: ENOENT.*\n$/),
+        err: expect.stringMatching(/^.*batches\.csv: it cannot be read: ENOENT.*\n$/),
       });
       write('batches.csv', 'ref,sku,qty,eta', 'untaken,LAMP,5,');
       write('orders.csv', 'orderid,sku', 'o1,LAMP');

@@ -66,20 +66,18 @@ describe('Config', () => {
   });
 
   it('never repeats a secret', () => {
-    const [problem] = problemsOf({ DATABASE_URL: 'mysql://user:secret@db/batchwise' });
+    const [problem, other] = problemsOf({ DATABASE_URL: 'mysql://user:secret@db', REDIS_URL: 'http://:secret@redis' });
     expect(problem).toContain('DATABASE_URL');
-    expect(problem).not.toContain('secret');
+    expect(other).toContain('REDIS_URL');
+    expect(problem! + other!).not.toContain('secret');
   });
 
-  it.each(['127.0.0.1', '127.8.9.10', 'localhost', '::1'])('listens on %s without credentials', (HOST) => {
-    expect(problemsOf({ HOST })).toEqual([]);
+  it.each(['127.0.0.1', '127.8.9.10', 'localhost', '::1'])('knows that nobody else reaches %s', (HOST) => {
+    expect(Config.load({ HOST }).isLoopback).toBe(true);
   });
 
   it.each(['0.0.0.0', '::', '192.168.1.5', 'stock.example.com', '127.0.0.1.example.com'])(
-    'listens on %s only if that is allowed by name',
-    (HOST) => {
-      expect(problemsOf({ HOST })).toEqual([expect.stringContaining('ALLOW_UNAUTHENTICATED=true')]);
-      expect(problemsOf({ HOST, ALLOW_UNAUTHENTICATED: 'true' })).toEqual([]);
-    },
+    'knows that others reach %s',
+    (HOST) => expect(Config.load({ HOST }).isLoopback).toBe(false),
   );
 });

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { Id, IsoDate, Limit, Quantity, StockQuantity } from '../../src/platform/http/fields';
+import { Id, Instant, IsoDate, Limit, Quantity, StockQuantity } from '../../src/platform/http/fields';
 
 const takes = (schema: { safeParse(value: unknown): { success: boolean } }, value: unknown) =>
   schema.safeParse(value).success;
@@ -62,6 +62,29 @@ describe('A date', () => {
     null,
     20260101,
   ])('may not be %j', (date) => expect(takes(IsoDate, date)).toBe(false));
+});
+
+describe('An instant', () => {
+  it('may be every moment from 1970 to 9999, in UTC', () => {
+    const moments = fc.date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true });
+    fc.assert(fc.property(moments, (moment) => takes(Instant, moment.toISOString())));
+    expect(takes(Instant, '2028-02-29T23:59:59.999999Z')).toBe(true);
+  });
+
+  it.each([
+    '2026-02-29T00:00:00Z',
+    '2026-01-01T24:00:00Z',
+    '2026-01-01T00:00:60Z',
+    '2026-01-01T00:00:00',
+    '2026-01-01T00:00:00+01:00',
+    '2026-01-01T00:00:00.1234567Z',
+    '1969-12-31T23:59:59Z',
+    '2026-01-01',
+    'now',
+    'infinity',
+    '',
+    null,
+  ])('may not be %j', (instant) => expect(takes(Instant, instant)).toBe(false));
 });
 
 describe('A limit', () => {

@@ -9,7 +9,10 @@ interface Schema {
   readonly $ref?: string;
   readonly type?: string;
   readonly enum?: readonly unknown[];
+  readonly const?: unknown;
+  readonly example?: unknown;
   readonly anyOf?: readonly Schema[];
+  readonly oneOf?: readonly Schema[];
   readonly properties?: Readonly<Record<string, Schema>>;
   readonly required?: readonly string[];
   readonly items?: Schema;
@@ -49,6 +52,7 @@ const known: Record<string, readonly string[]> = {
   orderId: ['order-1', 'order-2'],
   orderid: ['order-1', 'order-2'],
   lineId: ['1', '2'],
+  pattern: ['TABLE*', '*'],
 };
 
 const hostile = fc.oneof(
@@ -84,11 +88,24 @@ describe('The OpenAPI document', () => {
     database = await freshDatabase();
     app = await startService(database.url);
     document = (await app.inject('/docs/openapi.json')).json();
+    await aDelivery();
   });
   afterAll(async () => {
     await app.close();
     await database.drop();
   });
+
+  /** A webhook with something to deliver: that comes from the log, which nobody reads here. */
+  async function aDelivery(): Promise<void> {
+    const client = await database.client();
+    const { rows } = await client.query<{ id: string; delivery: string }>(`
+      WITH webhook AS (INSERT INTO notifications.webhook (url, description) VALUES ('https://a.test/', '') RETURNING id),
+      asked AS (INSERT INTO notifications.webhook_subscription (webhook_id) SELECT id FROM webhook)
+      INSERT INTO notifications.webhook_delivery (webhook_id, event_id, stream, version, type)
+      SELECT id, gen_random_uuid(), 'product:TABLE', 1, 'allocation.allocated.v1' FROM webhook
+      RETURNING webhook_id AS id, id AS delivery`);
+    Object.assign(known, { id: rows.map(({ id }) => id), deliveryId: rows.map(({ delivery }) => delivery) });
+  }
 
   const resolve = (schema: Schema): Schema =>
     schema.$ref ? resolve(document.components.schemas[schema.$ref.split('/').at(-1)!]!) : schema;
@@ -97,7 +114,9 @@ describe('The OpenAPI document', () => {
   function allowed(reference: Schema, name = ''): fc.Arbitrary<unknown> {
     const schema = resolve(reference);
     if (schema.enum) return fc.constantFrom(...schema.enum);
-    if (schema.anyOf) return fc.oneof(...schema.anyOf.map((option) => allowed(option, name)));
+    if (schema.const !== undefined) return fc.constant(schema.const);
+    const options = schema.anyOf ?? schema.oneOf;
+    if (options) return fc.oneof(...options.map((option) => allowed(option, name)));
     switch (schema.type) {
       case 'string': {
         const some = known[name];
@@ -110,6 +129,10 @@ describe('The OpenAPI document', () => {
           return fc
             .date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
             .map((day) => day.toISOString().slice(0, 10));
+        if (schema.format === 'date-time')
+          return fc
+            .date({ min: new Date('1970-01-01'), max: new Date('9999-12-31'), noInvalidDate: true })
+            .map((instant) => instant.toISOString());
         return schema.pattern ? fc.stringMatching(new RegExp(schema.pattern)) : fc.string();
       }
       case 'integer': {
@@ -175,6 +198,7 @@ describe('The OpenAPI document', () => {
   it('tells the whole truth: nothing valid or hostile gets an answer that it does not describe', async () => {
     const validate = validators();
     const seen = new Map<string, Set<number>>();
+    const left = new Map([['/v1/webhooks', [...known.id!]]]);
     const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({
         path,
@@ -183,14 +207,15 @@ describe('The OpenAPI document', () => {
       })),
     );
     // What creates comes first and what removes last, so that the requests between them find something.
-    const turn = ['POST', 'GET', 'PATCH', 'PUT', 'DELETE'];
+    const turn = ['POST', 'PUT', 'GET', 'PATCH', 'DELETE'];
     operations.sort((a, b) => turn.indexOf(a.method) - turn.indexOf(b.method) || (a.path.includes('batch') ? -1 : 1));
 
     for (const { path, method, operation } of operations) {
       const statuses = new Set<number>();
       seen.set(operation.operationId, statuses);
       const schema = operation.requestBody?.content['application/json']?.schema;
-      const good = schema ? allowed(schema) : fc.constant(undefined);
+      const csv = operation.requestBody?.content['text/csv']?.schema.example;
+      const good = schema ? allowed(schema) : csv ? fc.oneof(fc.constant(csv), fc.string()) : fc.constant(undefined);
       const body = schema ? fc.oneof({ weight: 2, arbitrary: good }, spoilt(good)) : good;
       const parameters = fc.record(
         Object.fromEntries(
@@ -218,13 +243,19 @@ describe('The OpenAPI document', () => {
             method,
             url: query.size > 0 ? `${url}?${query.toString()}` : url,
             ...(payload !== undefined && {
-              payload: JSON.stringify(payload),
-              headers: { 'content-type': 'application/json' },
+              payload: csv ? sent(payload) : JSON.stringify(payload),
+              headers: { 'content-type': csv ? 'text/csv' : 'application/json' },
             }),
           });
           statuses.add(answer.statusCode);
+          const [, collection, made] = /^(.*)\/([^/]+)$/.exec(String(answer.headers.location ?? '')) ?? [];
+          if (made && answer.statusCode < 300) {
+            left.set(collection!, [...(left.get(collection!) ?? []).slice(0, 2), made]);
+            known.id = [...left.values()].flat();
+          }
           const told = `${method} ${url} ${JSON.stringify(payload)} → ${answer.statusCode} ${answer.body}`;
           if (answer.statusCode >= 500) throw new Error(told);
+          if (answer.statusCode === 204 && operation.responses[204] && answer.body === '') return;
           const [type = ''] = String(answer.headers['content-type']).split(';');
           const documented = operation.responses[answer.statusCode]?.content?.[type];
           if (!documented) throw new Error(`not documented: ${type} ${told}`);

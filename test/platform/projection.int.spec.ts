@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
 import type { Database } from '../../src/platform/database/database';
-import { Checkpoint, Fenced } from '../../src/platform/event-log/checkpoints';
+import { Checkpoint } from '../../src/platform/event-log/checkpoints';
 import type { Desk } from '../../src/platform/event-log/delivery';
 import { readAfter } from '../../src/platform/event-log/event-log-reader';
 import { DeadLetters, ParkedEvents, patientAttempts } from '../../src/platform/event-log/parked-events';
 import { ProjectionDelivery } from '../../src/platform/event-log/projection-delivery';
+import { Fenced } from '../../src/platform/lease';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import {
   append,

@@ -6,6 +6,8 @@ import { AppModule } from '../../src/app.module';
 import { DomainEvent } from '../../src/kernel/event';
 import { Config } from '../../src/platform/config';
 import type { Queryable } from '../../src/platform/database/database';
+import { readAfter } from '../../src/platform/event-log/event-log-reader';
+import { rebuild } from '../../src/platform/event-log/rebuild';
 import type { StoredEvent } from '../../src/platform/event-log/stored-event';
 import { Projection } from '../../src/platform/event-log/subscriber';
 import { Invariant } from '../../src/platform/verify/invariant';
@@ -13,9 +15,13 @@ import { logInvariants } from '../../src/platform/verify/log-invariants';
 import { ProjectionsEqualAFreshFold } from '../../src/platform/verify/projections-equal-a-fresh-fold';
 import { verify } from '../../src/platform/verify/verify';
 import { allocationCorruptions } from '../allocation/corruptions';
+import { importCorruptions } from '../inventory/import-corruptions';
+import { thresholdCorruptions } from '../inventory/threshold-corruptions';
 import { notificationCorruptions } from '../notifications/corruptions';
+import { webhookCorruptions } from '../notifications/webhook-corruptions';
 import { brokenBy, waysToBreak } from '../support/corruptions';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { until } from '../support/replica';
 import { platformCorruptions } from './corruptions';
 
 class Counted extends DomainEvent<{ readonly amount: number }> {
@@ -28,8 +34,10 @@ class Sums extends Projection {
   readonly schema = 'test';
   readonly tables = ['sum'];
   readonly events = [Counted];
+  before: () => unknown = () => undefined;
 
   async project(events: readonly StoredEvent[], transaction: Queryable): Promise<void> {
+    await this.before();
     for (const { stream, data } of events) {
       if (data.amount === 13) throw new Error('an unlucky number');
       const text = `
@@ -114,10 +122,57 @@ describe('batchwise verify', () => {
 
     it('sees a row that is not what the log says', async () => {
       const sql = (amount: number) => `UPDATE test.sum SET amount = ${amount} WHERE stream = 'order:a'`;
-      expect(await foundAfter(sql(31), sql(30))).toEqual([
+      const seen = await foundAfter(sql(31), sql(30));
+      expect(seen.sort()).toEqual([
         'the-sums: test.sum has what the log does not say: (order:a,31)',
         'the-sums: test.sum lacks (order:a,30)',
       ]);
+    });
+
+    it('neither keeps new events from being delivered, nor lets a rebuild replace what it looks at', async () => {
+      const sql = (amount: number) => `UPDATE test.sum SET amount = ${amount} WHERE stream = 'order:a'`;
+      const database = await db.connect();
+      await client.query(sql(31));
+      try {
+        const checking = invariant.check(database);
+        // It has begun, and waits for us.
+        expect(await (checking as AsyncGenerator<string>).next()).toMatchObject({ done: false });
+        await client.query(`
+          INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
+          VALUES ('order:new', 1, gen_random_uuid(), 'test.counted.v1', '{"amount":1}', now(), 'test')`);
+        await until(async () => {
+          const events = await readAfter(database, { transactionId: '0', position: '0' }, 100);
+          return events.some(({ stream }) => stream === 'order:new');
+        });
+        await expect(rebuild(database, new Sums())).rejects.toThrow('batchwise verify');
+        await (checking as AsyncGenerator<string>).return(undefined);
+      } finally {
+        await client.query(sql(30));
+        await client.query(`DELETE FROM platform.event WHERE stream = 'order:new'`);
+      }
+      expect(await found()).toEqual([]);
+    });
+
+    it('waits for a rebuild that is under way, and then looks at what that has made', async () => {
+      const database = await db.connect();
+      const sums = new Sums();
+      let checked: Promise<string[]> | undefined;
+      const waits = `
+        SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+      sums.before = async () => {
+        checked ??= found();
+        await until(async () => (await client.query(waits)).rowCount === 1);
+      };
+      // What was parked is projected by a rebuild, and the rest of the log too.
+      await rebuild(database, sums);
+      expect(await checked).toEqual([]);
+      const { rows } = await client.query<{ sum: string }>(`SELECT row::text AS sum FROM test.sum AS row ORDER BY 1`);
+      expect(rows.map(({ sum }) => sum)).toEqual(['(order:a,60)', '(order:b,60)']);
+      await client.query(`
+        UPDATE platform.subscriber SET transaction_id = '5', position = 5 WHERE name = 'the-sums';
+        INSERT INTO platform.parked_event (subscriber, stream, version, attempts) VALUES ('the-sums', 'order:b', 2, 1);
+        DELETE FROM test.sum; INSERT INTO test.sum VALUES ('order:a', 30), ('order:b', 10)`);
     });
 
     it('sees a row that is missing, and one that is too many', async () => {
@@ -149,9 +204,14 @@ describe('batchwise verify', () => {
     const providers = app.get(DiscoveryService).getProviders();
     const names = providers.flatMap(({ instance }) => (instance instanceof Invariant ? [instance.name] : []));
     await app.close();
-    const broken = [platformCorruptions, allocationCorruptions, notificationCorruptions].flatMap((one) =>
-      Object.keys(one),
-    );
+    const broken = [
+      platformCorruptions,
+      allocationCorruptions,
+      importCorruptions,
+      thresholdCorruptions,
+      notificationCorruptions,
+      webhookCorruptions,
+    ].flatMap((one) => Object.keys(one));
     expect(names.length).toBeGreaterThan(10);
     expect(new Set(names).size).toBe(names.length);
     expect(broken.sort()).toEqual(names.sort());

@@ -13,11 +13,12 @@ import { PlatformModule } from '../../src/platform/platform.module';
 type Message = object;
 
 const unreachable = () => Promise.reject(new Error('There is no database.'));
+const query = ({ name }: { name?: string }) => (name === 'api-keys' ? Promise.resolve([]) : unreachable());
 
-/** The handlers are scripted; whoever else asks the database finds it out of reach. */
+/** The handlers are scripted; whoever else asks the database finds no API key, and anything else out of reach. */
 @Global()
 @Module({
-  providers: [{ provide: Database, useValue: { query: unreachable, connect: unreachable, transaction: unreachable } }],
+  providers: [{ provide: Database, useValue: { query, connect: unreachable, transaction: unreachable } }],
   exports: [Database],
 })
 class NoDatabase {}

@@ -1,13 +1,13 @@
 import type { DynamicModule, INestApplicationContext, Type } from '@nestjs/common';
 import { DiscoveryService, ModulesContainer, NestFactory } from '@nestjs/core';
 import pretty from 'pino-pretty';
-import { v7 as uuidv7 } from 'uuid';
 import { Config, type ConfigWithDatabase } from '../config';
 import { openDatabase } from '../database/open-database';
 import { explain } from '../explain';
 import { StructuredLogger } from '../logging/structured-logger';
 import { inContext } from '../request-context';
 import { providersOf } from '../providers';
+import { newId } from '../new-id';
 import { CliCommand, type Terminal, UsageError } from './cli-command';
 
 /** What the command line is made of. */
@@ -125,7 +125,7 @@ async function runInside(
       abortOnError: false,
     });
     try {
-      const actor = { actor: 'cli', correlationId: uuidv7(), causationId: null };
+      const actor = { actor: 'cli', correlationId: newId(), causationId: null };
       return await inContext(actor, () => use(context));
     } finally {
       await context.close();

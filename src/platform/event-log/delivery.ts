@@ -31,6 +31,9 @@ export interface Delivery {
    */
   deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void>;
 
+  /** Called now and then while there is nothing to deliver. */
+  idle?(desk: Desk, at: Position): Promise<void>;
+
   /** Delivers one parked event and takes it out. @throws what it fails with */
   redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent, at: Position): Promise<void>;
 }
@@ -57,17 +60,18 @@ export function byStream(events: readonly StoredEvent[]): StoredEvent[][] {
 export const failedRun = (run: readonly StoredEvent[], error: unknown): ToPark[] =>
   run.map((event, place) => (place === 0 ? { event, error } : { event }));
 
-/** Parks events and moves the checkpoint, in one transaction. */
+/** Parks events and moves the checkpoint, in one transaction. @param receipt of a publisher */
 export async function parkAndAdvance(
   desk: Desk,
   toPark: readonly ToPark[],
   from: Position,
   to: Position,
+  receipt?: string,
 ): Promise<void> {
   for (const { event } of toPark) desk.parkedStreams.add(event.stream);
   const move = async (transaction: Queryable): Promise<void> => {
     await desk.parked.park(transaction, toPark);
-    await desk.checkpoint.advance(transaction, from, to);
+    await desk.checkpoint.advance(transaction, from, to, receipt);
   };
   await (toPark.length > 0 ? desk.database.transaction(move) : move(desk.database));
 }

@@ -1,6 +1,9 @@
 import type { Queryable } from '../database/database';
 import type { Position, StoredEvent } from './stored-event';
 
+/** Before the first event. */
+const startOfLog: Position = { transactionId: '0', position: '0' };
+
 const columns = `
   transaction_id::text AS "transactionId", position::text AS position, id, stream, version::int8::float8 AS version, type,
   data, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "occurredAt", actor,
@@ -41,6 +44,41 @@ const eventByVersion = {
   text: `SELECT ${columns} FROM platform.event WHERE stream = $1 AND version = $2`,
 };
 
+const eventsByVersions = {
+  name: 'event-log-by-versions',
+  text: `
+    SELECT ${columns} FROM platform.event
+    JOIN unnest($1::text[], $2::bigint[]) AS wanted (stream, version) USING (stream, version)`,
+};
+
+/*
+ * The limit comes before the instant, so that what came later is read for one chunk at most. In a stream the instants never
+ * go back, and versions are committed in their order: no snapshot is needed to see each once.
+ */
+const eventsOfStream = {
+  name: 'event-log-of-stream',
+  text: `
+    SELECT ${columns} FROM (
+      SELECT * FROM platform.event WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $4
+    ) AS e
+    WHERE occurred_at <= $3::timestamptz ORDER BY e.version`,
+};
+
+const placeBack = {
+  name: 'event-log-place-back',
+  text: `
+    SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.event AS e
+    WHERE (transaction_id, position) <= ($1::xid8, $2::bigint)
+    ORDER BY e.transaction_id DESC, e.position DESC OFFSET $3 LIMIT 1`,
+};
+
+/** The place so many events before another one; the start of the log, if there are fewer. */
+export const readPlaceBack = async (
+  database: Queryable,
+  { transactionId, position }: Position,
+  events: number,
+): Promise<Position> => (await database.query<Position>(placeBack, [transactionId, position, events]))[0] ?? startOfLog;
+
 /** The events behind a place in the log that can be delivered, in the order of the log. */
 export const readAfter = (
   database: Queryable,
@@ -67,6 +105,34 @@ export const readEvent = async (
   stream: string,
   version: number,
 ): Promise<StoredEvent | undefined> => (await database.query<StoredEvent>(eventByVersion, [stream, version]))[0];
+
+/** Events by their places in their streams, in any order. */
+export const readEvents = (
+  database: Queryable,
+  places: readonly { readonly stream: string; readonly version: number }[],
+): Promise<StoredEvent[]> =>
+  database.query<StoredEvent>(eventsByVersions, [
+    places.map(({ stream }) => stream),
+    places.map(({ version }) => version),
+  ]);
+
+/**
+ * The events of a stream from its first one on, oldest first, up to an instant and including it; without one, up to now.
+ * A chunk at a time, so that neither memory nor the event loop feels how many they are.
+ */
+export async function* readStream(
+  database: Queryable,
+  stream: string,
+  upTo = 'infinity',
+  chunk = 1_000,
+): AsyncGenerator<readonly StoredEvent[]> {
+  for (let version = 0; ;) {
+    const events = await database.query<StoredEvent>(eventsOfStream, [stream, version, upTo, chunk]);
+    if (events.length > 0) yield events;
+    if (events.length < chunk) return;
+    version = events.at(-1)!.version;
+  }
+}
 
 /** Whether a place lies behind another one. */
 export const isBehind = (a: Position, b: Position): boolean => {

@@ -1,5 +1,5 @@
 import type { Queryable } from '../database/database';
-import type { StoredEvent } from './stored-event';
+import type { Position, StoredEvent } from './stored-event';
 import type { AfterLastAttempt } from './subscriber';
 
 /** An event that waits for another attempt, or is a dead letter. */
@@ -71,6 +71,14 @@ const dueIn = {
 const remove = {
   name: 'parked-remove',
   text: 'DELETE FROM platform.parked_event WHERE subscriber = $1 AND stream = $2 AND version = $3',
+};
+
+const forgetBehind = {
+  name: 'parked-forget-behind',
+  text: `
+    DELETE FROM platform.parked_event AS p USING platform.event AS e
+    WHERE p.subscriber = $1 AND (e.stream, e.version) = (p.stream, p.version)
+      AND (e.transaction_id, e.position) > ($2::xid8, $3::bigint)`,
 };
 
 const failAgain = {
@@ -161,6 +169,11 @@ export class ParkedEvents {
 
   async remove(transaction: Queryable, { stream, version }: ParkedEvent): Promise<void> {
     await transaction.query(remove, [this.subscriber, stream, version]);
+  }
+
+  /** Forgets those behind a place in the log, which will be read again. */
+  async forgetBehind(transaction: Queryable, { transactionId, position }: Position): Promise<void> {
+    await transaction.query(forgetBehind, [this.subscriber, transactionId, position]);
   }
 
   /** Notes another failure. @returns whether it was the last */

@@ -1,8 +1,8 @@
 import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
-import { readOfOthers } from './event-log-reader';
+import { readOfOthers, readPlaceBack } from './event-log-reader';
 import type { ParkedEvent, ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
-import type { Publisher } from './subscriber';
+import { Lost, OutOfReach, type Publisher } from './subscriber';
 import { within } from './within';
 
 /** At least once, in order per stream, in batches. */
@@ -20,13 +20,38 @@ export class PublisherDelivery implements Delivery {
 
   async deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void> {
     const { free, behind } = apart(desk, events);
-    const failed = free.length > 0 ? await this.publish(desk, free, to) : [];
-    await parkAndAdvance(desk, [...behind, ...failed], from, to);
+    const { failed, receipt } = await this.orRewind(desk, from, () => this.publish(desk, free, to));
+    await parkAndAdvance(desk, [...behind, ...failed], from, to, receipt);
+  }
+
+  async idle(desk: Desk, at: Position): Promise<void> {
+    const { receipt } = desk.checkpoint;
+    const { publisher } = this;
+    if (receipt === null || !publisher.check) return;
+    await this.orRewind(desk, at, () => within(publisher.name, () => publisher.check!(receipt)));
   }
 
   async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent): Promise<void> {
-    await this.hand([event]);
+    await this.hand(desk, [event]);
     await desk.parked.remove(desk.database, parked);
+  }
+
+  /** What was lost is before the checkpoint, which is moved back. @throws whatever `work` throws */
+  private async orRewind<T>(desk: Desk, at: Position, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof Lost) await this.rewind(desk, at, error.events);
+      throw error;
+    }
+  }
+
+  private async rewind({ database, checkpoint, parked }: Desk, at: Position, events: number): Promise<void> {
+    const back = await readPlaceBack(database, at, events);
+    await database.transaction(async (transaction) => {
+      await parked.forgetBehind(transaction, back);
+      await checkpoint.advance(transaction, at, back, null);
+    });
   }
 
   /**
@@ -34,24 +59,31 @@ export class PublisherDelivery implements Delivery {
    * none does, what they are published to is out of reach, and nothing is to be blamed on the events.
    * @returns what failed. @throws what an outage was noticed by
    */
-  private async publish(desk: Desk, events: readonly StoredEvent[], to: Position): Promise<ToPark[]> {
+  private async publish(
+    desk: Desk,
+    events: readonly StoredEvent[],
+    to: Position,
+  ): Promise<{ failed: ToPark[]; receipt?: string | undefined }> {
+    if (events.length === 0) return { failed: [] };
     desk.mayGoOn();
     try {
-      await this.hand(events);
-      return [];
+      return { failed: [], receipt: await this.hand(desk, events) };
     } catch (outage) {
+      if (outage instanceof OutOfReach) throw outage;
       const runs = byStream(events);
       const failed: ToPark[] = [];
+      let receipt: string | undefined;
       for (const run of runs) {
         desk.mayGoOn();
         try {
-          await this.hand(run);
+          receipt = await this.hand(desk, run);
         } catch (error) {
+          if (error instanceof OutOfReach) throw error;
           failed.push(...failedRun(run, error));
         }
       }
       if (failed.length === events.length && !(await this.getsThrough(desk, runs, to))) throw outage;
-      return failed;
+      return { failed, receipt };
     }
   }
 
@@ -65,14 +97,16 @@ export class PublisherDelivery implements Delivery {
     const probe = await readOfOthers(desk.database, to, streams, this.types && [...this.types]);
     if (!probe) return false;
     try {
-      await this.hand([probe]);
+      await this.hand(desk, [probe]);
       return true;
     } catch {
       return false;
     }
   }
 
-  private hand(events: readonly StoredEvent[]): Promise<void> {
-    return within(this.publisher.name, () => this.publisher.publish(events));
+  private async hand({ checkpoint }: Desk, events: readonly StoredEvent[]): Promise<string | undefined> {
+    const { publisher } = this;
+    const receipt = await within(publisher.name, () => publisher.publish(events, checkpoint.receipt));
+    return receipt ?? undefined;
   }
 }

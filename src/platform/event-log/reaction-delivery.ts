@@ -1,5 +1,5 @@
 import type { DomainEvent } from '../../kernel/event';
-import { inContext } from '../request-context';
+import { becauseOf } from './because-of';
 import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
 import type { ParkedEvent, ToPark } from './parked-events';
 import { type EventClass, type Position, revive, type StoredEvent } from './stored-event';
@@ -63,7 +63,6 @@ export class ReactionDelivery implements Delivery {
 
   private async handle(stored: StoredEvent): Promise<void> {
     const event = revive(stored, this.classes.get(stored.type)!);
-    const context = { actor: `reaction:${this.name}`, correlationId: stored.correlationId, causationId: stored.id };
-    await within(this.name, () => inContext(context, () => this.handler.handle(event)));
+    await within(this.name, () => becauseOf(stored, this.name, () => this.handler.handle(event)));
   }
 }

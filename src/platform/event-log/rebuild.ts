@@ -28,13 +28,14 @@ export async function rebuild(
   projection: Projection,
   onProgress: (progress: RebuildProgress) => void = () => undefined,
 ): Promise<void> {
-  const shadow = `${projection.schema}_rebuild_${projection.name.replaceAll(/\W/g, '_')}`;
+  const shadow = shadowOf(projection, 'rebuild');
   // One session for all of it: with it ends the lock, and nobody can write to the shadow of another rebuild.
   const connection = await database.connect();
   try {
-    await beTheOnlyOne(connection, shadow);
+    await beTheOnlyOne(connection, projection);
     try {
       await fillAndSwap(connection, projection, shadow, onProgress);
+      await letRebuildsIn(connection, projection);
     } catch (error) {
       await dropShadow(connection, shadow).catch(() => undefined);
       throw error;
@@ -44,11 +45,27 @@ export async function rebuild(
   }
 }
 
-async function beTheOnlyOne(connection: Connection, shadow: string): Promise<void> {
+async function beTheOnlyOne(connection: Connection, projection: Projection): Promise<void> {
   const lock = { text: 'SELECT pg_try_advisory_lock(hashtextextended($1, 0)) AS had' };
-  const [{ had } = { had: false }] = await connection.query<{ had: boolean }>(lock, [shadow]);
-  if (!had) throw new RebuildFailed('another rebuild of this projection is under way');
+  const [{ had } = { had: false }] = await connection.query<{ had: boolean }>(lock, [shadowOf(projection, 'rebuild')]);
+  if (!had) throw new RebuildFailed('another rebuild of this projection is under way, or batchwise verify');
 }
+
+/** Waits for a rebuild that is under way. From then on there is none, until they are let in or the session ends. */
+export async function keepRebuildsOut(connection: Connection, projection: Projection): Promise<void> {
+  const lock = { text: 'SELECT pg_advisory_lock(hashtextextended($1, 0))' };
+  await connection.query(lock, [shadowOf(projection, 'rebuild')]);
+}
+
+/** At once, and not only when the server has noticed that the session has ended. */
+export async function letRebuildsIn(connection: Connection, projection: Projection): Promise<void> {
+  const unlock = { text: 'SELECT pg_advisory_unlock(hashtextextended($1, 0))' };
+  await connection.query(unlock, [shadowOf(projection, 'rebuild')]);
+}
+
+/** The schema in which tables of a projection are filled beside the live ones. */
+export const shadowOf = ({ schema, name }: Projection, purpose: string): string =>
+  `${schema}_${purpose}_${name.replaceAll(/\W/g, '_')}`;
 
 async function fillAndSwap(
   connection: Connection,
@@ -84,7 +101,12 @@ async function fillAndSwap(
     onProgress({ events: read, total: Math.max(total, read) });
     return events.length === batchSize;
   };
-  await inTransaction(connection, () => createShadow(connection, projection, shadow));
+  await inTransaction(connection, async () => {
+    await createShadow(connection, projection, shadow);
+    await connection.query({ text: 'INSERT INTO platform.subscriber (name) VALUES ($1) ON CONFLICT DO NOTHING' }, [
+      projection.name,
+    ]);
+  });
   while (await inTransaction(connection, catchUp));
   await inTransaction(connection, async () => {
     await holdSubscription(connection, projection);
@@ -93,14 +115,16 @@ async function fillAndSwap(
   });
 }
 
-async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+/** Runs work on a connection of one's own, in a transaction that is committed if it returns. */
+export async function inTransaction<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
   await connection.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' });
   const result = await work();
   await connection.query({ text: 'COMMIT' });
   return result;
 }
 
-async function dropShadow(connection: Connection, shadow: string): Promise<void> {
+/** Ends the transaction, if there is one, and leaves nothing of the shadow. */
+export async function dropShadow(connection: Connection, shadow: string): Promise<void> {
   await connection.query({ text: 'ROLLBACK' });
   await connection.query({ text: `DROP SCHEMA IF EXISTS ${shadow} CASCADE` });
 }
@@ -116,7 +140,8 @@ const keysAndIndexes = {
       AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype IN ('p', 'u', 'x'))`,
 };
 
-async function createShadow(connection: Connection, { name, schema, tables }: Projection, shadow: string) {
+/** Makes empty tables of the same shape, in a schema of their own. */
+export async function createShadow(connection: Connection, { schema, tables }: Projection, shadow: string) {
   await connection.query({ text: `DROP SCHEMA IF EXISTS ${shadow} CASCADE` });
   await connection.query({ text: `CREATE SCHEMA ${shadow}` });
   for (const table of tables) {
@@ -125,7 +150,6 @@ async function createShadow(connection: Connection, { name, schema, tables }: Pr
     const statements = await connection.query<{ ddl: string }>(keysAndIndexes, [schema, table, shadow]);
     for (const { ddl } of statements) await connection.query({ text: ddl });
   }
-  await connection.query({ text: 'INSERT INTO platform.subscriber (name) VALUES ($1) ON CONFLICT DO NOTHING' }, [name]);
 }
 
 /**

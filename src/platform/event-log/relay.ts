@@ -1,12 +1,12 @@
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { v7 as uuidv7 } from 'uuid';
 import { Database } from '../database/database';
+import { usualLease } from '../lease';
 import { RelayMetrics } from '../metrics/relay-metrics';
+import { newId } from '../new-id';
 import { allProviders } from '../providers';
 import { sleepUntil } from '../sleep-until';
 import { Worker } from '../workers';
-import { usualLease } from './checkpoints';
 import type { Delivery } from './delivery';
 import { isBehind, readHead } from './event-log-reader';
 import { LogSignal } from './log-signal';
@@ -34,7 +34,7 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   /** How long another replica waits before it takes over from one that shows no sign of life. */
   leaseSeconds = usualLease;
   private readonly logger = new Logger(Relay.name);
-  private readonly owner = uuidv7();
+  private readonly owner = newId();
   private readonly subscribers = new Map<string, Delivery>();
   private readonly subscriptions: Subscription[] = [];
   private head: Position | undefined;
@@ -56,7 +56,7 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   onModuleInit(): void {
     for (const instance of allProviders(this.discovery)) {
       if (instance instanceof Projection) this.add(instance.name, new ProjectionDelivery(instance));
-      else if (instance instanceof Publisher) this.add(instance.name, new PublisherDelivery(instance));
+      else if (instance instanceof Publisher) this.addPublisher(instance);
       else if (typeof instance === 'object' && instance) this.addReaction(instance);
     }
   }
@@ -99,6 +99,10 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   deadLetter(subscriber: string, stream: string, version: number, error: unknown): void {
     this.metrics.deadLetter(subscriber);
     this.logger.error(`${subscriber} gave up on ${stream} version ${version}, a dead letter now: ${String(error)}`);
+  }
+
+  private addPublisher(publisher: Publisher): void {
+    if (publisher.hasReceiver) this.add(publisher.name, new PublisherDelivery(publisher));
   }
 
   private addReaction(instance: object): void {

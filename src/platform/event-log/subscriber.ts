@@ -33,17 +33,43 @@ export abstract class Projection {
   abstract project(events: readonly StoredEvent[], transaction: Queryable): Promise<void>;
 }
 
+/** Whom a publisher hands events on to does not answer, or not as it should: no event is to blame. */
+export class OutOfReach extends Error {}
+
+/** What was published before is gone. */
+export class Lost extends OutOfReach {
+  /** @param events how many of them, counted back from the checkpoint, are to be published again */
+  constructor(
+    message: string,
+    readonly events: number,
+  ) {
+    super(message);
+  }
+}
+
 /**
- * Hands events on to something that is no part of the database, in batches, at least once and in order per stream. Found
- * and worked by the relay like a {@link Projection}.
+ * Is given events in batches, at least once and in order per stream: to hand them on to something that is no part of the
+ * database, or to deal with many at the cost of one. Found and worked by the relay like a {@link Projection}.
  */
 export abstract class Publisher {
   abstract readonly name: string;
   /** The events that it is shown; undefined: all. */
   readonly events?: readonly EventClass[];
 
-  /** @throws to have the whole batch again, later */
-  abstract publish(events: readonly StoredEvent[]): Promise<void>;
+  /** False: nobody is named to whom it could publish, and the relay passes it by. */
+  get hasReceiver(): boolean {
+    return true;
+  }
+
+  /**
+   * @param receipt what the batch before returned; null: nothing
+   * @returns a receipt, by which the receiver can be asked later whether it still has the batch: kept beside the checkpoint
+   * @throws to have the whole batch again, later; OutOfReach; Lost
+   */
+  abstract publish(events: readonly StoredEvent[], receipt: string | null): Promise<string | void>;
+
+  /** Asked now and then while there is nothing new. @throws Lost, if what the receipt was given for is gone; OutOfReach */
+  check?(receipt: string): Promise<void>;
 }
 
 /**

@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database';
+import { Fenced } from '../lease';
 import { sleepUntil } from '../sleep-until';
-import { Checkpoint, Fenced } from './checkpoints';
+import { Checkpoint } from './checkpoints';
 import { type Delivery, type Desk, Stopping } from './delivery';
 import { isBehind, readAfter, readEvent } from './event-log-reader';
 import { type Attempts, type ParkedEvent, ParkedEvents } from './parked-events';
 import type { Position } from './stored-event';
+import { OutOfReach } from './subscriber';
 
 const batchSize = 500;
 /** Milliseconds between looks at the parked events, at the lease of others, and the first pause after a failure. */
@@ -71,7 +73,7 @@ export class Subscription {
     while (!this.stopped) {
       try {
         const at = await this.checkpoint.lease(this.database);
-        if (at) await this.workFrom(at);
+        if (at) await this.checkpoint.keepDuring(this.database, () => this.work(at));
         else await this.rest(pauses.lease);
       } catch (error) {
         if (error instanceof Stopping) break;
@@ -83,22 +85,7 @@ export class Subscription {
     await this.checkpoint.release(this.database).catch(() => undefined);
   }
 
-  /** Works until it is stopped, and keeps the lease meanwhile, however long a delivery takes. */
-  private async workFrom(at: Position): Promise<void> {
-    let renewing: Promise<void> | undefined;
-    const renew = async (): Promise<void> => {
-      await this.checkpoint.renew(this.database).catch(() => undefined);
-      renewing = undefined;
-    };
-    const heartbeat = setInterval(() => void (renewing ??= renew()), (this.checkpoint.leaseSeconds * 1000) / 3);
-    try {
-      await this.work(at);
-    } finally {
-      clearInterval(heartbeat);
-      await renewing;
-    }
-  }
-
+  /** Works until it is stopped. */
   private async work(start: Position): Promise<void> {
     const { database, checkpoint, parked } = this;
     const mayGoOn = (): void => {
@@ -118,6 +105,8 @@ export class Subscription {
         const wanted = events.filter((event) => this.delivery.wants(event.type));
         await this.delivery.deliver(desk, wanted, at, to);
         at = to;
+      } else {
+        await this.delivery.idle?.(desk, at);
       }
       let hurry = events.length === batchSize;
       if (performance.now() >= parkedAt) {
@@ -158,7 +147,7 @@ export class Subscription {
     try {
       await this.delivery.redeliver(desk, event!, parked, at);
     } catch (error) {
-      if (error instanceof Fenced || error instanceof Stopping) throw error;
+      if ([Fenced, Stopping, OutOfReach].some((kind) => error instanceof kind)) throw error;
       const last = await desk.parked.failAgain(desk.database, parked, error);
       if (last) this.observer.deadLetter(this.name, parked.stream, parked.version, error);
     }

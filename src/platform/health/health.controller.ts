@@ -8,6 +8,7 @@ import {
 import { ApiTags } from '@nestjs/swagger';
 import { z } from 'zod';
 import { DomainError } from '../../kernel/domain-error';
+import { Broker } from '../broker/broker';
 import { Endpoint, json } from '../http/endpoint';
 import { problem } from '../http/problem';
 import { Traffic } from '../http/traffic';
@@ -15,6 +16,26 @@ import { Traffic } from '../http/traffic';
 const databaseTimeoutMs = 1000;
 
 const Health = z.object({ status: z.literal('ok') }).meta({ id: 'Health', description: 'The service is well.' });
+
+const Check = z.object({
+  status: z.enum(['up', 'degraded']).describe('degraded: it fails, and the service does without it for now.'),
+  message: z.string().optional(),
+});
+
+const Readiness = z
+  .object({
+    status: z.literal('ok'),
+    checks: z.object({ intake: Check, database: Check, broker: Check.optional().describe('Absent: there is none.') }),
+  })
+  .meta({ id: 'Readiness', description: 'The service takes requests.' });
+
+type Readiness = z.output<typeof Readiness>;
+
+const up = { status: 'up' } as const;
+const brokerDegraded = {
+  status: 'degraded',
+  message: 'Redis does not answer. What is to be published waits, and so does what is to be read.',
+} as const;
 
 /** The service cannot take requests now. */
 class NotReady extends DomainError {
@@ -31,12 +52,14 @@ export class HealthController {
     private readonly indicators: HealthIndicatorService,
     private readonly database: TypeOrmHealthIndicator,
     private readonly traffic: Traffic,
+    private readonly broker: Broker,
   ) {}
 
   @Get('live')
   @Header('cache-control', 'no-store')
   @Endpoint('getLiveness', {
     summary: 'Ask whether the process is up',
+    scope: 'public',
     description: 'A process that does not answer should be restarted.',
     answers: { 200: json('It is.', Health, { status: 'ok' }) },
   })
@@ -48,15 +71,20 @@ export class HealthController {
   @Header('cache-control', 'no-store')
   @Endpoint('getReadiness', {
     summary: 'Ask whether the service takes requests',
-    description: 'No while it stops and while its database does not answer within a second.',
-    answers: { 200: json('It does.', Health, { status: 'ok' }) },
+    scope: 'public',
+    description:
+      'No while it stops and while its database does not answer within a second. A broker that does not answer is told and is no reason.',
+    answers: {
+      200: json('It does.', Readiness, { status: 'ok', checks: { intake: up, database: up, broker: brokerDegraded } }),
+    },
     problems: [
       problem(503, 'not-ready', 'The service cannot take requests now.', {
         checks: { intake: { status: 'up' }, database: { status: 'down', message: 'timeout of 1000ms exceeded' } },
       }),
     ],
   })
-  async ready(): Promise<z.output<typeof Health>> {
+  async ready(): Promise<Readiness> {
+    const broker = this.broker.isConfigured ? this.broker.answers() : undefined;
     const intake = this.indicators.check('intake');
     try {
       await this.health.check([
@@ -68,6 +96,7 @@ export class HealthController {
         throw new NotReady((error.getResponse() as HealthCheckResult).details);
       throw error;
     }
-    return { status: 'ok' };
+    const checks = { intake: up, database: up, ...(broker && { broker: (await broker) ? up : brokerDegraded }) };
+    return { status: 'ok', checks };
   }
 }

@@ -12,6 +12,7 @@ export class MetricsController {
   @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
   @Endpoint('getMetrics', {
     summary: 'Read the metrics of this process',
+    scope: 'ops',
     description: 'In the text format of Prometheus.',
     answers: {
       200: text(

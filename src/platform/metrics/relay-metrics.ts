@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { Database, type Statement } from '../database/database';
+import { Database } from '../database/database';
+import { oncePerScrape } from './once-per-scrape';
 
 const lags = {
   name: 'relay-lags',
@@ -105,17 +106,4 @@ export class RelayMetrics {
   deadLetter(subscriber: string): void {
     this.dead.inc({ subscriber });
   }
-}
-
-/**
- * Asks the database once for all gauges of a scrape: they are collected at the same time. While it is out of reach, which is
- * no reason for a scrape to fail, there is nothing to show.
- */
-function oncePerScrape<Row extends object>(database: Database, statement: Statement): () => Promise<readonly Row[]> {
-  let asked: Promise<readonly Row[]> | undefined;
-  return () =>
-    (asked ??= database
-      .query<Row>(statement)
-      .catch(() => [])
-      .finally(() => (asked = undefined)));
 }

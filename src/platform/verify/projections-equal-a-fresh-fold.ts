@@ -1,9 +1,17 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { Config } from '../config';
-import type { Connection, Queryable } from '../database/database';
+import type { Connection } from '../database/database';
 import { isBehind, readAfter } from '../event-log/event-log-reader';
 import { ProjectionDelivery } from '../event-log/projection-delivery';
+import {
+  createShadow,
+  dropShadow,
+  inTransaction,
+  keepRebuildsOut,
+  letRebuildsIn,
+  shadowOf,
+} from '../event-log/rebuild';
 import type { Position } from '../event-log/stored-event';
 import { Projection } from '../event-log/subscriber';
 import { Invariant } from './invariant';
@@ -15,8 +23,10 @@ const batchSize = 2_000;
 const start: Position = { transactionId: '0', position: '0' };
 
 /**
- * Fills the tables of each projection anew, up to its checkpoint and without what is parked, in a transaction that sees the
- * same moment as the other checks and is rolled back.
+ * Fills the tables of each projection anew, in a schema of their own, up to its checkpoint and without what is parked; and
+ * compares them with the live ones. Those are seen at one moment, with their checkpoint, by a transaction that writes
+ * nothing: a long one that does would keep the log from being delivered. Rebuilds wait, because they put other tables in
+ * the place of those that are looked at.
  */
 @Injectable()
 export class ProjectionsEqualAFreshFold extends Invariant {
@@ -29,45 +39,38 @@ export class ProjectionsEqualAFreshFold extends Invariant {
     super();
   }
 
-  async *check(snapshot: Queryable): AsyncGenerator<string> {
-    const projections = providersOf(this.discovery, Projection);
-    if (projections.length === 0) return;
-    const [exported] = await snapshot.query<{ id: string }>({ text: 'SELECT pg_export_snapshot() AS id' });
-    for (const projection of projections) {
-      yield* withPatientConnection(this.config.databaseUrl!, async function* (transaction) {
-        await transaction.query({ text: 'BEGIN ISOLATION LEVEL REPEATABLE READ' });
-        await transaction.query({ text: `SET TRANSACTION SNAPSHOT '${exported!.id}'` });
-        yield* differences(transaction, projection);
-        await transaction.query({ text: 'ROLLBACK' });
+  async *check(): AsyncGenerator<string> {
+    const url = this.config.databaseUrl!;
+    for (const projection of providersOf(this.discovery, Projection)) {
+      yield* withPatientConnection(url, async function* (filling) {
+        await keepRebuildsOut(filling, projection);
+        const shadow = shadowOf(projection, 'verify');
+        try {
+          await inTransaction(filling, () => createShadow(filling, projection, shadow));
+          yield* withPatientConnection(url, async function* (live) {
+            await live.query({ text: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY' });
+            yield* fill(filling, live, projection, shadow);
+            yield* differences(filling, live, projection, shadow);
+          });
+        } finally {
+          await dropShadow(filling, shadow);
+          await letRebuildsIn(filling, projection);
+        }
       });
     }
   }
 }
 
-async function* differences(transaction: Connection, projection: Projection): AsyncGenerator<string> {
-  const { name, schema, tables } = projection;
-  const fresh = `${schema}_verify_${name.replaceAll('-', '_')}`;
-  await transaction.query({ text: `CREATE SCHEMA ${fresh}` });
-  for (const table of tables)
-    await transaction.query({ text: `CREATE TABLE ${fresh}.${table} (LIKE ${schema}.${table} INCLUDING ALL)` });
-  yield* fill(transaction, projection, fresh);
-  for (const table of tables) {
-    const rows = (of: string): string => `SELECT row::text AS row FROM ${of}.${table} AS row`;
-    yield* missing(
-      transaction,
-      rows(schema),
-      rows(fresh),
-      `${name}: ${schema}.${table} has what the log does not say:`,
-    );
-    yield* missing(transaction, rows(fresh), rows(schema), `${name}: ${schema}.${table} lacks`);
-  }
-}
-
 /** Projects what the subscriber has dealt with. What it cannot digest now, though it is not parked, is told. */
-async function* fill(transaction: Connection, projection: Projection, fresh: string): AsyncGenerator<string> {
+async function* fill(
+  filling: Connection,
+  live: Connection,
+  projection: Projection,
+  shadow: string,
+): AsyncGenerator<string> {
   const { name } = projection;
-  const delivery = new ProjectionDelivery(projection, fresh);
-  const [checkpoint = start] = await transaction.query<Position>(
+  const delivery = new ProjectionDelivery(projection, shadow);
+  const [checkpoint = start] = await live.query<Position>(
     {
       text: `
         SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.subscriber
@@ -75,17 +78,18 @@ async function* fill(transaction: Connection, projection: Projection, fresh: str
     },
     [name],
   );
-  const undelivered = await transaction.query<{ stream: string; version: number }>(
+  const undelivered = await live.query<{ stream: string; version: number }>(
     { text: 'SELECT stream, version::float8 AS version FROM platform.undelivered_event WHERE subscriber = $1' },
     [name],
   );
   const keyOf = (event: { stream: string; version: number }): string => `${event.version} ${event.stream}`;
   const waiting = new Set(undelivered.map(keyOf));
   for (let at = start; ;) {
-    const events = await readAfter(transaction, at, batchSize);
+    const events = await readAfter(filling, at, batchSize);
     const done = events.filter((event) => !isBehind(checkpoint, event));
     const wanted = done.filter((event) => delivery.wants(event.type) && !waiting.has(keyOf(event)));
-    for (const { event, error } of await delivery.project(transaction, wanted)) {
+    const failed = await inTransaction(filling, () => delivery.project(filling, wanted));
+    for (const { event, error } of failed) {
       if (error instanceof Error)
         yield `${name} cannot project ${event.stream} version ${event.version}: ${error.message}`;
     }
@@ -94,7 +98,48 @@ async function* fill(transaction: Connection, projection: Projection, fresh: str
   }
 }
 
-async function* missing(transaction: Connection, from: string, inside: string, text: string): AsyncGenerator<string> {
-  for await (const { row } of rowsOf<{ row: string }>(transaction, `${from} EXCEPT ALL ${inside}`))
-    yield `${text} ${row}`;
+async function* differences(
+  filling: Connection,
+  live: Connection,
+  { name, schema, tables }: Projection,
+  shadow: string,
+): AsyncGenerator<string> {
+  await filling.query({ text: 'BEGIN READ ONLY' });
+  for (const table of tables) {
+    const place = `${name}: ${schema}.${table}`;
+    for await (const { row, isLive } of onlyInOne(hashed(live, schema, table), hashed(filling, shadow, table)))
+      yield isLive ? `${place} has what the log does not say: ${row}` : `${place} lacks ${row}`;
+  }
+}
+
+interface HashedRow {
+  readonly hash: string;
+  readonly row: string;
+}
+
+/** The rows of a table in the order of their hashes, in which two sessions can be compared. */
+const hashed = (connection: Connection, schema: string, table: string): AsyncGenerator<HashedRow> =>
+  rowsOf<HashedRow>(
+    connection,
+    `SELECT md5(row::text) AS hash, row::text AS row FROM ${schema}.${table} AS row ORDER BY md5(row::text) COLLATE "C"`,
+  );
+
+/** The rows that only one of two tables has, or has more often. */
+async function* onlyInOne(
+  live: AsyncGenerator<HashedRow>,
+  fresh: AsyncGenerator<HashedRow>,
+): AsyncGenerator<{ row: string; isLive: boolean }> {
+  const next = async (rows: AsyncGenerator<HashedRow>): Promise<HashedRow | undefined> =>
+    (await rows.next()).value as HashedRow | undefined;
+  let [a, b] = [await next(live), await next(fresh)];
+  while (a || b) {
+    if (a?.hash === b?.hash) [a, b] = [await next(live), await next(fresh)];
+    else if (a && (!b || a.hash < b.hash)) {
+      yield { row: a.row, isLive: true };
+      a = await next(live);
+    } else {
+      yield { row: b!.row, isLive: false };
+      b = await next(fresh);
+    }
+  }
 }

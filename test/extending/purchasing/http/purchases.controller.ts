@@ -17,6 +17,7 @@ export class PurchasesController {
   @Get('suggestions')
   @Endpoint('listSuggestions', {
     summary: 'List what should be bought',
+    scope: 'stock:read',
     answers: { 200: json('Units that were refused, per SKU.', Suggestions, [{ sku: 'SMALL-TABLE', qty: 10 }]) },
     problems: [...busy],
   })
@@ -27,6 +28,7 @@ export class PurchasesController {
   @Post()
   @Endpoint('purchase', {
     summary: 'Take a purchase into account as an inbound batch',
+    scope: 'stock:write',
     answers: { 201: json('Promisable from now on.', Purchase, { ref: 'po-1' }) },
     problems: [...badBody, ...busy],
   })
