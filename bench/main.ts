@@ -2,7 +2,9 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { growth } from './comparisons/growth';
+import { loads } from './comparisons/loads';
 import { waysByConcurrency, waysSideBySide } from './comparisons/ways';
+import { bulkToSingle } from './figures/bulk';
 import { eventLags } from './figures/event-lag';
 import { grouping } from './figures/grouping';
 import { onManySkus, onOneSku } from './figures/http-to-no-op';
@@ -10,6 +12,7 @@ import { httpToProcedure } from './figures/http-to-procedure';
 import { idleLatency } from './figures/idle-latency';
 import { importMemory, importToCopy } from './figures/import';
 import { pastAllocations } from './figures/past-allocations';
+import { readingStock } from './figures/reading-stock';
 import { memoryUnderLoad, soak, startToReady } from './figures/start-and-memory';
 import { twoReplicas } from './figures/two-replicas';
 import { unitOfWorkToStatements } from './figures/unit-of-work';
@@ -24,18 +27,20 @@ const figures: readonly Figure[] = [
   ...onOneSku,
   ...onManySkus,
   httpToProcedure,
+  bulkToSingle,
   unitOfWorkToStatements,
   pastAllocations,
   idleLatency,
   ...eventLags,
   twoReplicas,
+  readingStock,
   importToCopy,
   importMemory,
   startToReady,
   memoryUnderLoad,
   soak,
 ];
-const comparisons: readonly Comparison[] = [waysSideBySide, waysByConcurrency, ...growth];
+const comparisons: readonly Comparison[] = [waysSideBySide, waysByConcurrency, ...loads, ...growth];
 
 const usage = `npm run bench -- [--only ID,ID] [--compare] [--list] [--quick] [--json FILE] [--chart FILE]
 

@@ -7,12 +7,14 @@ import { openDatabase, type OpenDatabase } from './platform/database/open-databa
 import { explain } from './platform/explain';
 import { stopGracefully } from './platform/http/graceful-stop';
 import { createHttpApplication } from './platform/http/http-application';
+import type { Tracing } from './platform/tracing/open-telemetry';
 import { Workers } from './platform/workers';
 
 const stopWithinMs = 30_000;
 
 async function start(): Promise<void> {
   const config = Config.load(process.env);
+  const tracing = await beginTracing(config);
   const database = await openDatabase(config, modules);
   try {
     const app = await createHttpApplication(AppModule.forRoot(config.withDatabase(database.url)));
@@ -20,7 +22,7 @@ async function start(): Promise<void> {
     await app.get(Authorization).begin();
     const url = await app.getHttpAdapter().getInstance().listen({ host: config.host, port: config.port });
     app.get(Workers).start();
-    stopOnSignal(app, database);
+    stopOnSignal(app, database, tracing);
     process.stdout.write(`Batchwise is ready: ${url} - explorer: ${url}/docs\n`);
   } catch (error) {
     await database.close();
@@ -28,8 +30,15 @@ async function start(): Promise<void> {
   }
 }
 
+/** Loads what collects spans only where they are wanted. */
+async function beginTracing({ otlpEndpoint }: Config): Promise<Tracing | undefined> {
+  if (otlpEndpoint === undefined) return undefined;
+  const { startTracing } = await import('./platform/tracing/open-telemetry.js');
+  return startTracing(otlpEndpoint);
+}
+
 /** The first signal stops the service in order; a second one, or 30 seconds, at once. */
-function stopOnSignal(app: NestFastifyApplication, database: OpenDatabase): void {
+function stopOnSignal(app: NestFastifyApplication, database: OpenDatabase, tracing?: Tracing): void {
   let stopping = false;
   const stop = async (): Promise<void> => {
     if (stopping) process.exit(1);
@@ -38,6 +47,7 @@ function stopOnSignal(app: NestFastifyApplication, database: OpenDatabase): void
     try {
       await stopGracefully(app);
       await database.close();
+      await tracing?.stop();
       process.exit(0);
     } catch (error) {
       console.error(error);

@@ -19,14 +19,14 @@ import { inPairs } from '../support/pairs';
 import { memoryOf } from '../support/server';
 
 /** As many as the command line keeps under way. */
-const width = 1_024;
+const width = 128;
 const batchesPerSku = 10;
 const cli = join(__dirname, '../../src/cli.js');
 
-/** What it costs to take a supplier's file in by the rules, every batch with its event: to writing the rows down. */
+/** What it costs to take a supplier's file in by the rules, every batch with its event: to writing the rows down where they end up. */
 export const importToCopy: Figure = {
   id: 'P11',
-  what: 'import of a CSV of 100,000 batches of 10,000 SKUs, rows per second, to COPY into a table like that of batches',
+  what: 'import of a CSV of 100,000 batches of 10,000 SKUs, rows per second, to COPY of the same rows into the table of batches',
   target: 0.1,
   better: 'higher',
   measure: (context) =>
@@ -38,15 +38,18 @@ export const importToCopy: Figure = {
           name: 'import',
           measure: async () => rows / (await importSeconds(await context.freshDatabase(), file, rows)),
         },
-        { name: 'COPY', measure: async () => rows / (await copySeconds(await context.freshDatabase(), file)) },
+        { name: 'COPY', measure: async () => rows / (await copySeconds(await context.freshDatabase(), file, rows)) },
       ),
     ),
 };
 
-/** Whether the memory of an import depends on the size of the file: the most that the process held. */
+/**
+ * Whether the memory of an import depends on the size of the file: the most that the process held. It goes up and down with the
+ * garbage; the small file, too, takes long enough for that.
+ */
 export const importMemory: Figure = {
   id: 'P11-memory',
-  what: 'most resident memory of batchwise import: a CSV of 200,000 rows, to one of 20,000',
+  what: 'most resident memory of batchwise import: a CSV of 500,000 rows, to one of 100,000',
   target: 1.15,
   better: 'lower',
   async measure(context) {
@@ -55,8 +58,8 @@ export const importMemory: Figure = {
     return inPairs(
       context,
       'MB',
-      { name: 'the large file', measure: most(200_000) },
-      { name: 'the small one', measure: most(20_000) },
+      { name: 'the large file', measure: most(500_000) },
+      { name: 'the small one', measure: most(100_000) },
     );
   },
 };
@@ -101,15 +104,18 @@ async function importSeconds(databaseUrl: string, file: string, rows: number): P
   }
 }
 
-async function copySeconds(databaseUrl: string, file: string): Promise<number> {
+async function copySeconds(databaseUrl: string, file: string, rows: number): Promise<number> {
   const client = new Client({ connectionString: databaseUrl });
   await client.connect();
   try {
     await client.query(`
-      CREATE TABLE copied (LIKE allocation.batch INCLUDING ALL);
-      ALTER TABLE copied ALTER COLUMN promised SET DEFAULT 0`);
+      ALTER TABLE allocation.batch ALTER COLUMN promised SET DEFAULT 0;
+      INSERT INTO allocation.product (sku, version, changed_at)
+        SELECT 'sku-' || n, 1, now() FROM generate_series(0, ${rows / batchesPerSku - 1}) AS n`);
     const start = performance.now();
-    await client.query(`COPY copied (ref, sku, purchased, eta) FROM '${file}' WITH (FORMAT csv, HEADER true)`);
+    await client.query(
+      `COPY allocation.batch (ref, sku, purchased, eta) FROM '${file}' WITH (FORMAT csv, HEADER true)`,
+    );
     return (performance.now() - start) / 1000;
   } finally {
     await client.end();

@@ -43,7 +43,8 @@ const statement = `
          (SELECT count(*) FROM allocation.order_line WHERE status = 'promised') AS of_orders,
          (SELECT sum(promised) FROM allocation.batch) AS promised,
          (SELECT coalesce(sum(qty), 0) FROM allocation.line WHERE status = 'promised') AS units,
-         (SELECT count(*) FROM platform.event WHERE type = 'allocation.allocated.v1') AS events,
+         (SELECT count(*) FROM platform.event
+          WHERE type = 'allocation.allocated.v1' AND data ->> 'reason' = 'requested') AS events,
          (SELECT count(*) FROM allocation.batch AS b
           LEFT JOIN (SELECT sku, batch_ref, sum(qty) AS units FROM allocation.line WHERE status = 'promised'
                      GROUP BY sku, batch_ref) AS l ON (l.sku, l.batch_ref) = (b.sku, b.ref)

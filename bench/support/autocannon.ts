@@ -19,7 +19,7 @@ const autocannon = require('autocannon') as (options: object) => Promise<Result>
 
 /** The load generator where `wrk` is missing: the same requests, from this process. */
 async function generate({ url, connections, seconds, pause, skus, run }: Generation): Promise<Measured> {
-  const names = readFileSync(skus, 'utf8').split('\n');
+  const names = skus === undefined ? [] : readFileSync(skus, 'utf8').split('\n');
   let sent = 0;
   const body = (): string => {
     sent += 1;
@@ -29,13 +29,15 @@ async function generate({ url, connections, seconds, pause, skus, run }: Generat
     url,
     connections,
     duration: seconds,
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
     ...(pause > 0 && { connectionRate: 1000 / pause }),
-    setupClient(client: Client) {
-      client.setBody(body());
-      client.on('response', () => client.setBody(body()));
-    },
+    ...(skus !== undefined && {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      setupClient(client: Client) {
+        client.setBody(body());
+        client.on('response', () => client.setBody(body()));
+      },
+    }),
   });
   const { duration, latency } = result;
   const requests = result['2xx'] + result.non2xx;

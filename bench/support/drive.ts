@@ -12,19 +12,24 @@ export interface Drive {
 }
 
 /** Keeps a number of allocations waiting for a while, without HTTP: SKU after SKU of `draws`. */
-export async function drive(
+export function drive(
   way: Pick<OpenWay, 'allocate'>,
   draws: readonly string[],
   waiting: number,
   seconds: number,
 ): Promise<Drive> {
+  let next = 0;
+  return keepBusy(() => way.allocate(newLine(draws[next++ % draws.length]!)), waiting, seconds);
+}
+
+/** Keeps a number of wishes waiting for a while; each says whether it was fulfilled. */
+export async function keepBusy(wish: () => Promise<boolean>, waiting: number, seconds: number): Promise<Drive> {
   const latencies: number[] = [];
   let failed = 0;
-  let next = 0;
   const start = performance.now();
   const client = async (): Promise<void> => {
     for (let begin = start; begin < start + seconds * 1000; begin = performance.now()) {
-      if (!(await way.allocate(newLine(draws[next++ % draws.length]!)))) failed += 1;
+      if (!(await wish())) failed += 1;
       else latencies.push(performance.now() - begin);
     }
   };

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Order lines sent over HTTP, each of a new order. */
+/** Requests over HTTP. */
 export interface Load {
-  /** Where to post them; each gets its share of the connections, from a generator of its own. */
+  /** Where to send them; each gets its share of the connections, from a generator of its own. */
   readonly urls: readonly string[];
   readonly connections: number;
   readonly seconds: number;
-  /** The SKUs of the lines, one after another. */
-  readonly skus: readonly string[];
-  /** Milliseconds that a connection pauses after an answer. */
+  /** What is posted: lines of these SKUs, one after another, each of a new order. Without them the URLs are read. */
+  readonly skus?: readonly string[];
+  /** Milliseconds that a connection pauses after an answer; of several ones on average, so that they come one by one. */
   readonly pause?: number;
 }
 
@@ -43,8 +43,8 @@ export interface Generation {
   readonly connections: number;
   readonly seconds: number;
   readonly pause: number;
-  /** A file with the SKUs, one a line. */
-  readonly skus: string;
+  /** A file with the SKUs, one a line; none: it reads. */
+  readonly skus?: string;
   /** What its order ids begin with. */
   readonly run: string;
 }
@@ -58,8 +58,8 @@ let runs = 0;
 export async function load({ urls, connections, seconds, skus, pause = 0 }: Load): Promise<LoadReport> {
   const directory = mkdtempSync(join(tmpdir(), 'batchwise-load-'));
   try {
-    const file = join(directory, 'skus');
-    writeFileSync(file, skus.join('\n'));
+    const file = skus && join(directory, 'skus');
+    if (file) writeFileSync(file, skus.join('\n'));
     const reports = await Promise.all(
       urls.map((url) => {
         const share = connections / urls.length;
@@ -90,7 +90,17 @@ async function wrk(generation: Generation, directory: string): Promise<Measured>
   return JSON.parse(stdout.slice(stdout.indexOf('{"requests"'))) as Measured;
 }
 
-const luaOf = ({ run, skus, pause }: Generation): string => `
+const luaOf = ({ run, skus, pause, connections }: Generation): string => `
+${skus ? postingLua(run, skus) : ''}
+${pause > 0 ? `function delay() return ${pause}${connections > 1 ? ' * 2 * math.random()' : ''} end` : ''}
+function done(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('{"requests":%d,"failed":%d,"seconds":%f,"p50":%f,"p99":%f}', summary.requests, errors.status,
+    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
+end
+`;
+
+const postingLua = (run: string, skus: string): string => `
 local skus = {}
 for sku in io.lines("${skus}") do skus[#skus + 1] = sku end
 local sent = 0
@@ -99,12 +109,6 @@ wrk.headers["content-type"] = "application/json"
 function request()
   sent = sent + 1
   return wrk.format(nil, nil, nil, '{"orderId":"${run}-' .. sent .. '","sku":"' .. skus[sent % #skus + 1] .. '","qty":1}')
-end
-${pause > 0 ? `function delay() return ${pause} end` : ''}
-function done(summary, latency)
-  local errors = summary.errors
-  io.write(string.format('{"requests":%d,"failed":%d,"seconds":%f,"p50":%f,"p99":%f}', summary.requests, errors.status,
-    summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 `;
 

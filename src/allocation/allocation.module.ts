@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Migrations } from '../platform/database/migrate';
 import { UnitOfWorkFactory } from '../platform/unit-of-work/unit-of-work-factory';
+import { AllocateCommand } from './cli/allocate.command';
 import { AllocateFromCsvCommand } from './cli/allocate-from-csv.command';
 import { DemoCommand } from './cli/demo.command';
 import { ExplainCommand } from './cli/explain.command';
@@ -22,14 +23,18 @@ import { CreateBatchHandler } from './handlers/create-batch.handler';
 import { ExplainAllocationHandler } from './handlers/explain-allocation.handler';
 import { GetQuoteHandler } from './handlers/get-quote.handler';
 import { PlanChangesHandler } from './handlers/plan-changes.handler';
+import { RecordBatchesHandler } from './handlers/record-batches.handler';
 import { ReleaseLineHandler } from './handlers/release-line.handler';
 import { ReleaseOrderHandler } from './handlers/release-order.handler';
 import { AllocationsController } from './http/allocations.controller';
 import { BookController } from './http/book.controller';
+import { BulkController } from './http/bulk.controller';
 import { OrdersController } from './http/orders.controller';
 import { PlansController } from './http/plans.controller';
 import { AllocateMessage } from './messaging/allocate.message';
+import { AllocationChannels } from './messaging/allocation.channels';
 import { DeallocateMessage } from './messaging/deallocate.message';
+import { AllocationEvents } from './messaging/events.schema';
 import { LineAllocatedPublisher } from './messaging/line-allocated.publisher';
 import { invariants } from './persistence/invariants';
 import { Products1763800000001 } from './persistence/migrations/1763800000001-products';
@@ -40,7 +45,7 @@ import { GetUnitsLeftHandler, ListSkusHandler } from './queries/units-left.query
 
 /** Who gets what: the Product aggregate and its promises. */
 @Module({
-  controllers: [AllocationsController, OrdersController, PlansController, BookController],
+  controllers: [AllocationsController, BulkController, OrdersController, PlansController, BookController],
   providers: [
     AllocateHandler,
     AllocateOrderHandler,
@@ -48,6 +53,7 @@ import { GetUnitsLeftHandler, ListSkusHandler } from './queries/units-left.query
     CancelBatchHandler,
     ChangeBatchHandler,
     CreateBatchHandler,
+    RecordBatchesHandler,
     ReleaseLineHandler,
     ReleaseOrderHandler,
     ExplainAllocationHandler,
@@ -61,8 +67,11 @@ import { GetUnitsLeftHandler, ListSkusHandler } from './queries/units-left.query
     ListSkusHandler,
     ProductStore,
     AllocateMessage,
+    AllocationChannels,
+    AllocationEvents,
     DeallocateMessage,
     LineAllocatedPublisher,
+    AllocateCommand,
     AllocateFromCsvCommand,
     DemoCommand,
     ExplainCommand,

@@ -1,8 +1,8 @@
 /**
  * What kind of refusal a domain error is. The HTTP filter turns it into a status; nothing else knows both worlds.
- * `unavailable`: the work could not be tried or its outcome is not known; the same request may be sent again.
+ * `unavailable`: the work could not be tried or its outcome is not known; the same request may be sent again. `mismatch`: it is not the request that it says it is.
  */
-export type ErrorKind = 'invalid' | 'not-found' | 'conflict' | 'unavailable';
+export type ErrorKind = 'invalid' | 'not-found' | 'conflict' | 'mismatch' | 'unavailable';
 
 /** A refusal with a stable code. Thrown: nothing happened (unless the code says that the outcome is unknown). */
 export class DomainError extends Error {

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { Config } from '../platform/config';
+import { Database } from '../platform/database/database';
 import { Migrations, PlacesInLog } from '../platform/database/migrate';
 import { DeliveriesCommand } from './cli/deliveries.command';
 import { WebhooksCommand } from './cli/webhooks.command';
@@ -14,19 +15,23 @@ import { RedeliverHandler } from './handlers/redeliver.handler';
 import { RegisterWebhookHandler } from './handlers/register-webhook.handler';
 import { RemoveWebhookHandler } from './handlers/remove-webhook.handler';
 import { RotateWebhookSecretHandler } from './handlers/rotate-webhook-secret.handler';
+import { DeliveriesController } from './http/deliveries.controller';
 import { WebhooksController } from './http/webhooks.controller';
 import { DeliveryMetrics } from './messaging/delivery-metrics';
 import { Destinations } from './messaging/destinations';
+import { ForgetOldDeliveries } from './messaging/forget-old-deliveries';
 import { LoggingMailer } from './messaging/logging-mailer';
 import { MailSender } from './messaging/mail-sender';
 import { Mailer } from './messaging/mailer';
 import { SmtpMailer } from './messaging/smtp-mailer';
+import { WebhookChannels } from './messaging/webhook.channels';
 import { WebhookSender } from './messaging/webhook-sender';
 import { WebhooksPublisher } from './messaging/webhooks.publisher';
 import { invariants } from './persistence/invariants';
 import { Deliveries1763900000100 } from './persistence/migrations/1763900000100-deliveries';
 import { StockLowMail1764100000201 } from './persistence/migrations/1764100000201-stock-low-mail';
 import { Webhooks1764100000300 } from './persistence/migrations/1764100000300-webhooks';
+import { DeliveriesKept1764100000700 } from './persistence/migrations/1764100000700-deliveries-kept';
 import { StoredDeliveries } from './persistence/stored-deliveries';
 import { StoredWebhooks } from './persistence/stored-webhooks';
 import { webhookInvariants } from './persistence/webhook-invariants';
@@ -37,7 +42,7 @@ import { EmailBuyersWhenStockIsLow } from './reactions/email-buyers-when-stock-i
 
 /** Who must hear of it: mail to the buyers, webhooks for everyone else's programs. */
 @Module({
-  controllers: [WebhooksController],
+  controllers: [DeliveriesController, WebhooksController],
   providers: [
     EmailBuyersWhenOutOfStock,
     EmailBuyersWhenStockIsLow,
@@ -54,6 +59,7 @@ import { EmailBuyersWhenStockIsLow } from './reactions/email-buyers-when-stock-i
     RegisterWebhookHandler,
     RemoveWebhookHandler,
     RotateWebhookSecretHandler,
+    WebhookChannels,
     WebhooksCommand,
     WebhookSender,
     WebhooksPublisher,
@@ -67,6 +73,12 @@ import { EmailBuyersWhenStockIsLow } from './reactions/email-buyers-when-stock-i
       useFactory: ({ webhookAllow }: Config) => new Destinations(webhookAllow),
     },
     { provide: DeliverySignal, useExisting: MailSender },
+    {
+      provide: ForgetOldDeliveries,
+      inject: [Database, Config],
+      useFactory: (database: Database, { deliveriesKeptDays }: Config) =>
+        new ForgetOldDeliveries(database, deliveriesKeptDays),
+    },
     {
       provide: Mailer,
       inject: [Config],
@@ -86,6 +98,6 @@ import { EmailBuyersWhenStockIsLow } from './reactions/email-buyers-when-stock-i
     },
   ],
 })
-@Migrations(Deliveries1763900000100, StockLowMail1764100000201, Webhooks1764100000300)
-@PlacesInLog('notifications.webhook_subscription')
+@Migrations(Deliveries1763900000100, StockLowMail1764100000201, Webhooks1764100000300, DeliveriesKept1764100000700)
+@PlacesInLog('notifications.webhook_subscription', 'notifications.horizon')
 export class NotificationsModule {}

@@ -112,11 +112,13 @@ const variables = {
     allowed:
       'addresses, ranges and hosts, separated by commas, with a port where only that is meant: 10.0.0.0/8, hooks.internal:8443',
   },
+  DELIVERIES_KEPT_DAYS: { schema: integer(1, 3_650).default(30), allowed: 'days from 1 to 3650' },
   LOG_LEVEL: { schema: z.enum(logLevels).default('info'), allowed: `one of ${logLevels.join(', ')}` },
   LOG_FORMAT: { schema: z.enum(logFormats).optional(), allowed: `one of ${logFormats.join(', ')}` },
   GROUP_MAX: { schema: integer(1, 10_000).default(512), allowed: 'an integer from 1 to 10000' },
   GROUPS_IN_FLIGHT: { schema: integer(1, 100).default(2), allowed: 'an integer from 1 to 100' },
   QUEUE_MAX: { schema: integer(1, 1_000_000).default(20_000), allowed: 'an integer from 1 to 1000000' },
+  EVENT_STREAMS_MAX: { schema: integer(0, 10_000).default(200), allowed: 'an integer from 0 to 10000' },
   DRAIN_DELAY_MS: { schema: integer(0, 25_000).default(500), allowed: 'milliseconds from 0 to 25000' },
   API_KEYS: { schema: keys.default([]), allowed: `${keyForm}; and more of them behind semicolons`, secret: true },
   API_KEYS_FILE: { schema: file.pipe(keys).default([]), allowed: `a file with lines like ${keyForm}` },
@@ -136,6 +138,10 @@ const variables = {
       .pipe(z.array(z.string().refine(isNetwork)))
       .default([]),
     allowed: 'addresses or networks such as 10.0.0.0/8, divided by commas',
+  },
+  OTEL_EXPORTER_OTLP_ENDPOINT: {
+    schema: z.url({ protocol: /^https?$/, hostname: /./ }).optional(),
+    allowed: 'the URL of a collector such as http://127.0.0.1:4318, or nothing: then there are no traces',
   },
   ALLOW_UNAUTHENTICATED: { schema: flag, allowed: trueOrFalse },
   ALLOW_UNSAFE_DURABILITY: { schema: flag, allowed: trueOrFalse },
@@ -176,6 +182,8 @@ export class Config {
   readonly stockLowMailText: string;
   /** What webhooks may lead to although it is not public, or not https. */
   readonly webhookAllow: readonly AllowedTarget[];
+  /** How long deliveries that were sent are kept; those that were given up, twice as long. */
+  readonly deliveriesKeptDays: number;
   readonly logLevel: (typeof logLevels)[number];
   readonly logFormat: (typeof logFormats)[number];
   /** How many commands share a transaction at most; 1 turns grouping off. */
@@ -183,6 +191,8 @@ export class Config {
   readonly groupsInFlight: number;
   /** How many commands wait at most before the service refuses more. */
   readonly queueMax: number;
+  /** How many clients follow the events at the same time, at most. */
+  readonly eventStreamsMax: number;
   /** How long, in milliseconds, the service says that it is not ready before it takes no more connections. */
   readonly drainDelayMs: number;
   /** Kept in the configuration, beside those of the database. */
@@ -193,6 +203,8 @@ export class Config {
   readonly rateLimitPerSecond: number;
   /** Addresses and networks whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[];
+  /** Undefined: there are no traces. */
+  readonly otlpEndpoint: string | undefined;
   /** Listen on an address that others can reach although there is no credential. */
   readonly allowUnauthenticated: boolean;
   /** Start on a database that may lose what it has confirmed. */
@@ -214,17 +226,20 @@ export class Config {
     this.stockLowMailSubject = values.STOCK_LOW_MAIL_SUBJECT;
     this.stockLowMailText = values.STOCK_LOW_MAIL_TEXT;
     this.webhookAllow = values.WEBHOOK_ALLOW;
+    this.deliveriesKeptDays = values.DELIVERIES_KEPT_DAYS;
     this.logLevel = values.LOG_LEVEL;
     this.logFormat = values.LOG_FORMAT ?? (process.stdout.isTTY ? 'pretty' : 'json');
     this.groupMax = values.GROUP_MAX;
     this.groupsInFlight = values.GROUPS_IN_FLIGHT;
     this.queueMax = values.QUEUE_MAX;
+    this.eventStreamsMax = values.EVENT_STREAMS_MAX;
     this.drainDelayMs = values.DRAIN_DELAY_MS;
     this.apiKeys = [...values.API_KEYS, ...values.API_KEYS_FILE];
     this.tokenIssuer =
       values.OIDC_ISSUER === undefined ? undefined : { issuer: values.OIDC_ISSUER, audience: values.OIDC_AUDIENCE! };
     this.rateLimitPerSecond = values.RATE_LIMIT_PER_SECOND;
     this.trustedProxies = values.TRUST_PROXY;
+    this.otlpEndpoint = values.OTEL_EXPORTER_OTLP_ENDPOINT;
     this.allowUnauthenticated = values.ALLOW_UNAUTHENTICATED;
     this.allowUnsafeDurability = values.ALLOW_UNSAFE_DURABILITY;
   }

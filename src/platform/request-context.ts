@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { IdempotencyKey } from './idempotency/idempotency-key';
 
 /** On whose behalf, and because of what, something is done. Kept with every event that results from it. */
 export interface RequestContext {
@@ -8,6 +9,10 @@ export interface RequestContext {
   readonly correlationId: string | null;
   /** What led to it directly: the request's id, or the id of the event that is reacted to. */
   readonly causationId: string | null;
+  /** Tells whether nobody waits for the answer any more. */
+  readonly isAbandoned?: () => boolean;
+  /** What is done with it takes effect once, however often it is asked for. */
+  readonly idempotencyKey?: IdempotencyKey | undefined;
 }
 
 const storage = new AsyncLocalStorage<RequestContext>();

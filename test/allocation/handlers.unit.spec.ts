@@ -1,3 +1,5 @@
+import { ChangeBatch, CreateBatch, RecordBatches } from '../../src/allocation/contract/commands';
+import { RecordBatchesHandler } from '../../src/allocation/handlers/record-batches.handler';
 import { commandsOver, line, type Commands } from '../support/allocation-commands';
 import { InMemoryProductUnitOfWork } from '../support/in-memory-product-unit-of-work';
 
@@ -128,6 +130,35 @@ describe('The command', () => {
         kind: 'not-found',
         details: { ref: 'b9' },
       });
+    });
+  });
+
+  describe('RecordBatches', () => {
+    const record = (facts: RecordBatches['facts']) =>
+      new RecordBatchesHandler(unitOfWork).execute(new RecordBatches(facts));
+
+    it('does what its commands would, in their order, and answers as they would', async () => {
+      await commands.allocate(lamps('o1', 6));
+      const facts = [
+        new CreateBatch('b3', 'LAMP', 6),
+        new ChangeBatch('b1', { qty: 5 }),
+        new CreateBatch('b4', 'SOFA', 1),
+      ];
+      expect(await record(facts)).toMatchObject([
+        { created: true, batch: { ref: 'b3' } },
+        { batch: { purchased: 5 }, reallocated: [{ orderId: 'o1', batchRef: 'b3' }] },
+        { created: true, batch: { ref: 'b4', sku: 'SOFA' } },
+      ]);
+      expect(await record(facts)).toMatchObject([{ created: false }, { released: [] }, { created: false }]);
+    });
+
+    it.each([
+      ['batch-exists', new CreateBatch('b1', 'SOFA', 10)],
+      ['unknown-batch', new ChangeBatch('b9', { qty: 1 })],
+    ])('does nothing at all if one of them is refused: %s', async (code, refused) => {
+      const facts = [new CreateBatch('b3', 'LAMP', 6), new ChangeBatch('b1', { qty: 5 }), refused];
+      await expect(record(facts)).rejects.toMatchObject({ code });
+      expect(recorded()).toEqual([]);
     });
   });
 

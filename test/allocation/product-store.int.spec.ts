@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import type { Client } from 'pg';
-import * as contract from '../../src/allocation/contract/events';
+import { productEvents } from '../../src/allocation/contract/events';
 import type { DomainEvent } from '../../src/kernel/event';
 import type { Database } from '../../src/platform/database/database';
 import { type Commands, commandsOver, line } from '../support/allocation-commands';
@@ -270,7 +270,7 @@ describe('The product store', () => {
       });
     const sorted = (rows: Iterable<object>): string[] =>
       [...rows].map((row) => JSON.stringify(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1)))).sort();
-    const types = new Map(Object.values(contract).map((event) => [event.type, event]));
+    const types = new Map(productEvents.map((event) => [event.type, event]));
 
     it('the rows are the fold of the events, and both what the port does in memory', async () => {
       const own = await freshDatabase();

@@ -6,7 +6,18 @@ import { endAllClis, runCli, startCli } from '../support/cli';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { endAllServers, startServer } from '../support/server';
 
-const commands = ['serve', 'migrate', 'rebuild', 'subscribers', 'dead-letters', 'keys', 'verify', 'allocate-from-csv', 'import', 'demo'];
+const commands = [
+  'serve',
+  'migrate',
+  'rebuild',
+  'subscribers',
+  'dead-letters',
+  'keys',
+  'verify',
+  'allocate-from-csv',
+  'import',
+  'demo',
+];
 
 afterAll(() => {
   endAllClis();

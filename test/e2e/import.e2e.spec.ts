@@ -33,7 +33,7 @@ describe('batchwise import, killed in the middle,', () => {
 
   it('goes on where it was when it is called again, and does nothing twice', async () => {
     const killed = startCli(env, 'import', file);
-    await until(async () => ((await imports<{ position: number }>())[0]?.position ?? 0) > 1_000, 25_000);
+    await until(async () => ((await imports<{ created: number }>())[0]?.created ?? 0) > 1_000, 25_000);
     killed.kill('SIGKILL');
     expect(await killed.ended).toMatchObject({ signal: 'SIGKILL' });
     const [left] = await imports<{ status: string; created: number }>();

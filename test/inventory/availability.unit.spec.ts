@@ -7,11 +7,11 @@ import {
   InvalidRange,
   rangeOf,
 } from '../../src/inventory/domain/availability';
-import { type KnownBatch, stockOf } from '../../src/inventory/domain/stock-levels';
+import { type RecordedBatch, stockOf } from '../../src/inventory/domain/stock-levels';
 
 const today = '2026-11-22';
 const day = (days: number): string => daysAfter(today, days);
-const batch = (ref: string, purchased: number, promised: number, eta: string | null): KnownBatch => ({
+const batch = (ref: string, purchased: number, promised: number, eta: string | null): RecordedBatch => ({
   ref,
   sku: 'LAMP',
   purchased,
@@ -19,9 +19,9 @@ const batch = (ref: string, purchased: number, promised: number, eta: string | n
   eta,
   cancelled: false,
 });
-const stockWith = (batches: readonly KnownBatch[]) =>
+const stockWith = (batches: readonly RecordedBatch[]) =>
   stockOf({ sku: 'LAMP', version: 9, backordered: 0, batches }, today);
-const availabilityOf = (batches: readonly KnownBatch[], from = 0, to = 6, qty = 1) => {
+const availabilityOf = (batches: readonly RecordedBatch[], from = 0, to = 6, qty = 1) => {
   const stock = stockWith(batches);
   return availability(stock, { from: day(from), to: day(to) }, today, earliestLine(stock, qty, today));
 };

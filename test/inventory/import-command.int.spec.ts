@@ -144,10 +144,13 @@ describe('batchwise import', () => {
 
   it('finds out about references that come again far behind', async () => {
     const rows = Array.from({ length: 5_000 }, (_, place) => `b${place},SKU-${place % 70},1,`);
-    const path = write('long.csv', 'ref,sku,qty,eta', ...rows, 'b1,SKU-1,1,', 'b2,SKU-2,9,');
+    const path = write('long.csv', 'ref,sku,qty,eta', ...rows, 'b1,SKU-1,1,', 'b2,SKU-2,9,', 'b3,AAA,1,');
     const { out, err } = await run('import', path);
-    expect(out).toEqual(['long.csv: 5000 created, 0 changed, 1 unchanged, 1 rejected.']);
-    expect(err).toEqual(['long.csv line 5003: line 4 says something else of b2']);
+    expect(out).toEqual(['long.csv: 5000 created, 0 changed, 1 unchanged, 2 rejected.']);
+    expect(err).toEqual([
+      'long.csv line 5003: line 4 says something else of b2',
+      'long.csv line 5004: line 5 says something else of b3',
+    ]);
     expect(await events()).toBe(5_000);
     expect((await run('verify')).code).toBe(0);
   });
@@ -221,7 +224,8 @@ describe('batchwise import', () => {
     await run('import', path);
     await client.query(`
       TRUNCATE allocation.product, allocation.batch, allocation.batch_ref, platform.event;
-      UPDATE inventory.import SET status = 'applying', finished_at = NULL, position = 2, created = 1, tidy = false,
+      UPDATE inventory.import SET status = 'applying', finished_at = NULL, done_sku = 'LAMP', done_line = 2, created = 1,
+        tidy = false,
         owner = gen_random_uuid(), lease_until = clock_timestamp() + interval '1 second';
       INSERT INTO inventory.import_row (import_id, line, ref, sku, qty)
         SELECT id, n + 1, 'l' || n, 'LAMP', n FROM inventory.import, generate_series(1, 3) AS n`);

@@ -69,6 +69,14 @@ describe('A supplier’s file, compared with the stock,', () => {
     ]);
   });
 
+  it('goes by the first row of a reference also where that comes later, by the order of SKUs', () => {
+    const rows = [row(9, 'b1', 'LAMP'), row(2, 'b1', 'SOFA')];
+    expect(compareWithStock(rows, [], [{ line: 2, ...batch('b1', 'SOFA') }])).toEqual([
+      { line: 9, kind: 'reject', ref: 'b1', reason: 'line 2 says something else of b1' },
+      { line: 2, kind: 'create', batch: batch('b1', 'SOFA') },
+    ]);
+  });
+
   describe('whatever it says,', () => {
     const ref = fc.constantFrom('b1', 'b2', 'b3', 'b4');
     const sku = fc.constantFrom('LAMP', 'SOFA');

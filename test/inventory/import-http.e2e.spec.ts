@@ -135,8 +135,8 @@ describe('POST /v1/stock/imports', () => {
 
   it('applies an import that another replica has left, however far that came', async () => {
     await client.query(`
-      INSERT INTO inventory.import (id, file, status, dry_run, digest, rows, position, created, owner, lease_until)
-      VALUES ('00000000-0000-7000-8000-000000000002', 'left', 'applying', false, '\\x02', 2, 2, 1, gen_random_uuid(), now());
+      INSERT INTO inventory.import (id, file, status, dry_run, digest, rows, done_sku, done_line, created, owner, lease_until)
+      VALUES ('00000000-0000-7000-8000-000000000002', 'left', 'applying', false, '\\x02', 2, 'LAMP', 2, 1, gen_random_uuid(), now());
       INSERT INTO inventory.import_row (import_id, line, ref, sku, qty)
       VALUES ('00000000-0000-7000-8000-000000000002', 2, 'left-1', 'LAMP', 1),
              ('00000000-0000-7000-8000-000000000002', 3, 'left-2', 'LAMP', 1)`);

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Client } from 'pg';
-import { Imports } from '../../src/inventory/messaging/imports';
+import { beginning, Imports } from '../../src/inventory/messaging/imports';
 import { SupplierFiles } from '../../src/inventory/messaging/supplier-files';
 import { importInvariants } from '../../src/inventory/persistence/import-invariants';
 import { brokenBy, waysToBreak } from '../support/corruptions';
@@ -23,10 +23,16 @@ describe('batchwise verify, of imports', () => {
       return imports.seal(id, digest, { again: false });
     };
     const done = await receive('ref,sku,qty\na,LAMP,1\nb,LAMP\n');
-    expect(await imports.take(done, done)).toBe(0);
+    expect(await imports.take(done, done)).toEqual(beginning);
+    const last = { sku: 'LAMP', line: 2 };
     const tally = { created: 1, changed: 0, unchanged: 0, rejected: 1 };
-    await imports.advance(done, done, { from: 0, to: 3, tally, rejects: [{ line: 3, ref: null, reason: 'short' }] });
-    await imports.finish(done, done, 3);
+    await imports.advance(done, done, {
+      from: beginning,
+      to: last,
+      tally,
+      rejects: [{ line: 3, ref: null, reason: 'short' }],
+    });
+    await imports.finish(done, done, last);
     await receive('ref,sku,qty\nc,LAMP,1\nd,LAMP,1\n');
   });
   afterAll(() => db.drop());

@@ -7,9 +7,11 @@ import {
   type PromisedLine,
   type Stock,
 } from '../../src/inventory/contract/queries';
+import { replay } from '../../src/inventory/queries/replay';
 import { GetStockAsOfHandler, ListPromisesHandler } from '../../src/inventory/queries/stock-as-of.query';
 import type { Database, Queryable } from '../../src/platform/database/database';
 import { readStream } from '../../src/platform/event-log/event-log-reader';
+import { currentContext, inContext } from '../../src/platform/request-context';
 import { line } from '../support/allocation-commands';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { type Replica, replicaOver } from '../support/replica';
@@ -145,5 +147,46 @@ describe('The stock as of an instant', () => {
     expect(queries).toBe(2);
     expect(await chunks()).toEqual(Array.from({ length: 10 }, () => 1000));
     expect(await chunks('2025-12-31T23:59:59Z')).toEqual([]);
+  });
+
+  it('reads no further when nobody waits for the answer any more', async () => {
+    await client.query(`
+      INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
+      SELECT 'product:LEFT', n, gen_random_uuid(), 'allocation.out-of-stock.v1',
+             '{"orderId": "o", "lineId": "1", "sku": "LEFT", "qty": 1, "priority": 0}', now(), 'x'
+      FROM generate_series(1, 5000) AS n`);
+    const read = async (chunksUntilTheyLeft: number): Promise<number> => {
+      let chunks = 0;
+      const context = { ...currentContext(), isAbandoned: () => chunks >= chunksUntilTheyLeft };
+      await inContext(context, async () => {
+        for await (const changes of replay(database, 'LEFT')) {
+          expect(changes).toHaveLength(1000);
+          chunks += 1;
+        }
+      });
+      return chunks;
+    };
+    expect(await read(6)).toBe(5);
+    // More often than there are turns: whoever left has given his back.
+    for (let time = 0; time < 5; time += 1) await expect(read(2)).rejects.toThrow('Nobody waits');
+    expect(await read(6)).toBe(5);
+  });
+
+  it('is worked out for so many at once, and the others wait', async () => {
+    const open = await Promise.all(
+      [1, 2].map(async () => {
+        const reading = replay(database, 'LEFT');
+        await reading.next();
+        return reading;
+      }),
+    );
+    let came = false;
+    const third = replay(database, 'LEFT');
+    const next = third.next().then(() => (came = true));
+    await database.query({ text: 'SELECT 1' });
+    expect(came).toBe(false);
+    await open[0]!.return(undefined);
+    await next;
+    for (const reading of [...open, third]) await reading.return(undefined);
   });
 });

@@ -5,16 +5,16 @@ import { PromisedLines } from '../../src/inventory/domain/promised-lines';
 import { sentenceOf } from '../../src/inventory/domain/stock-change';
 import { StockHistory } from '../../src/inventory/domain/stock-history';
 import { changeOf } from '../../src/inventory/queries/replay';
-import type { EventClass, StoredEvent } from '../../src/platform/event-log/stored-event';
+import type { StoredEvent } from '../../src/platform/event-log/stored-event';
 
 const stored = (type: string, data: object = {}): StoredEvent =>
   ({ stream: 'product:LAMP', version: 3, type, data }) as unknown as StoredEvent;
 
 describe('The history of stock', () => {
   it('understands every event of allocation, and refuses what it does not know', () => {
-    const classes = Object.values(events) as EventClass[];
-    expect(classes.length).toBeGreaterThan(7);
-    for (const { type } of classes) expect(sentenceOf(changeOf(stored(type)))).toMatch(/^(Batch|Line) .+\.$/);
+    const { productEvents, ...classes } = events;
+    expect(new Set<unknown>(productEvents)).toEqual(new Set(Object.values(classes)));
+    for (const { type } of productEvents) expect(sentenceOf(changeOf(stored(type)))).toMatch(/^(Batch|Line) .+\.$/);
     expect(() => changeOf(stored('allocation.eaten.v1'))).toThrow('product:LAMP version 3: allocation.eaten.v1');
   });
 

@@ -1,4 +1,4 @@
-import { type KnownBatch, stockOf } from '../../src/inventory/domain/stock-levels';
+import { type RecordedBatch, stockOf } from '../../src/inventory/domain/stock-levels';
 
 const today = '2026-11-22';
 const batch = (
@@ -7,7 +7,7 @@ const batch = (
   promised: number,
   eta: string | null,
   cancelled = false,
-): KnownBatch => ({
+): RecordedBatch => ({
   ref,
   sku: 'LAMP',
   purchased,
@@ -15,7 +15,7 @@ const batch = (
   eta,
   cancelled,
 });
-const stock = (...batches: KnownBatch[]) => stockOf({ sku: 'LAMP', version: 7, backordered: 5, batches }, today);
+const stock = (...batches: RecordedBatch[]) => stockOf({ sku: 'LAMP', version: 7, backordered: 5, batches }, today);
 
 describe('The levels of a SKU', () => {
   it('tell the warehouse from what is inbound, and what is left of both', () => {

@@ -11,13 +11,14 @@ import type { Position, StoredEvent } from '../../src/platform/event-log/stored-
 import { GroupingUnitOfWork } from '../../src/platform/unit-of-work/grouping-unit-of-work';
 import { until } from '../support/replica';
 
-/** What watches stock on one replica. */
-export function watcherOn(database: Database): WatchStock {
+/** What watches stock on one replica. @param listSkus answers instead of allocation */
+export function watcherOn(
+  database: Database,
+  listSkus: (query: ListSkus) => Promise<string[]> = (query) => new ListSkusHandler(database).execute(query),
+): WatchStock {
   const queries = {
     execute: (query: object) =>
-      query instanceof GetUnitsLeft
-        ? new GetUnitsLeftHandler(database).execute(query)
-        : new ListSkusHandler(database).execute(query as ListSkus),
+      query instanceof GetUnitsLeft ? new GetUnitsLeftHandler(database).execute(query) : listSkus(query as ListSkus),
   } as unknown as QueryBus;
   return new WatchStock(database, queries, new GroupingUnitOfWork(database, new StockWatchStore()));
 }

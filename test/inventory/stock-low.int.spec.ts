@@ -7,6 +7,7 @@ import {
   BatchQuantityChanged,
   Deallocated,
 } from '../../src/allocation/contract/events';
+import { ThresholdSet } from '../../src/inventory/contract/events';
 import type { WatchStock } from '../../src/inventory/reactions/watch-stock.publisher';
 import type { Database } from '../../src/platform/database/database';
 import { isBehind, readHead } from '../../src/platform/event-log/event-log-reader';
@@ -154,6 +155,48 @@ describe('Low stock', () => {
     await setThreshold('MANY-*', null);
     await watch();
     expect(await database.query(low)).toEqual([{ low: 0 }]);
+  });
+
+  it('is looked for once because of one threshold, although the relay asks again before that is over', async () => {
+    const sku = someSku();
+    await replica.createBatch(`${sku}-1`, sku, 1);
+    await watch();
+    let asked = 0;
+    let answer = (_skus: string[]): void => undefined;
+    const slow = watcherOn(database, () => {
+      asked += 1;
+      return new Promise<string[]>((resolve) => (answer = resolve));
+    });
+    await setThreshold(`${sku}*`, 1);
+    const events = (await read()).filter(({ type }) => type === ThresholdSet.type);
+    const attempts = [slow.publish(events), slow.publish(events)];
+    await until(() => asked > 0);
+    answer([sku]);
+    await Promise.all(attempts);
+    await slow.publish(events);
+    expect(asked).toBe(1);
+    expect(await told(database, sku)).toEqual(['low 1']);
+
+    await setThreshold(`${sku}*`, 2);
+    const later = slow.publish((await read()).filter(({ type }) => type === ThresholdSet.type));
+    await until(() => asked === 2);
+    answer([]);
+    await later;
+  });
+
+  it('is looked for anew when that has failed', async () => {
+    const sku = someSku();
+    await replica.createBatch(`${sku}-1`, sku, 1);
+    await setThreshold(`${sku}*`, 1);
+    const events = (await read()).filter(({ type }) => type === ThresholdSet.type);
+    let broken = true;
+    const failing = watcherOn(database, () =>
+      broken ? Promise.reject(new Error('out of reach')) : Promise.resolve([sku]),
+    );
+    await expect(failing.publish(events)).rejects.toThrow('out of reach');
+    broken = false;
+    await failing.publish(events);
+    expect(await told(database, sku)).toEqual(['low 1']);
   });
 
   it('is not told of a SKU that never had a batch', async () => {

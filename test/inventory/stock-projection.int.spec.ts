@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { Logger } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
 import type { Client } from 'pg';
-import { productEvents } from '../../src/allocation/domain/product-fold';
+import { productEvents } from '../../src/allocation/contract/events';
 import { GetStock, type Stock } from '../../src/inventory/contract/queries';
 import { dayOf } from '../../src/inventory/domain/availability';
 import { stockOf } from '../../src/inventory/domain/stock-levels';

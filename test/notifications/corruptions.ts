@@ -23,4 +23,10 @@ export const notificationCorruptions: Corruptions = {
     'a mail is about another event': `UPDATE notifications.delivery SET version = 7 WHERE kind = 'stock-low'`,
     'the event is gone': `DELETE FROM platform.event WHERE type = 'inventory.stock-low.v1'`,
   },
+  'deliveries were forgotten only of events that were dealt with': {
+    'the horizon lies ahead of its subscriber': `
+      INSERT INTO notifications.horizon (subscriber, transaction_id, position)
+      SELECT name, transaction_id, position + 1 FROM platform.subscriber WHERE name = 'email-buyers-when-out-of-stock'`,
+    'there is no such subscriber': `INSERT INTO notifications.horizon VALUES ('email-nobody', '0', 0)`,
+  },
 };

@@ -75,7 +75,7 @@ describe('WebhookSender', () => {
     const event = verified(secret, sink.received[0]!);
     expect(event).toMatchObject({
       specversion: '1.0',
-      source: '/batchwise',
+      source: '/batchwise/product',
       type: 'test.happened.v1',
       subject: stream.slice('product:'.length),
       version: 1,

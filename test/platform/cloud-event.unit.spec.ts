@@ -15,16 +15,22 @@ describe('toCloudEvent', () => {
     expect(toCloudEvent(stored)).toEqual({
       specversion: '1.0',
       id: stored.id,
-      source: '/batchwise',
+      source: '/batchwise/product',
       type: 'allocation.allocated.v1',
       subject: 'SMALL:TABLE',
       time: '2026-11-22T10:00:00.123456Z',
       datacontenttype: 'application/json',
+      dataschema: 'urn:batchwise:event:allocation.allocated.v1',
       version: 7,
       sequence: '0000000000000007',
       correlationid: 'request-1',
       data: stored.data,
     });
+  });
+
+  it('tells the kind of thing by its source, as the versions of one subject count anew for each', () => {
+    const event = toCloudEvent({ ...stored, stream: 'threshold:TABLE-*' });
+    expect([event.source, event.subject]).toEqual(['/batchwise/threshold', 'TABLE-*']);
   });
 
   it('has only attributes whose names CloudEvents allows, and leaves out what is not known', () => {

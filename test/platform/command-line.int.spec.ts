@@ -42,6 +42,7 @@ describe('The command line', () => {
       'rebuild',
       'subscribers',
       'dead-letters',
+      'events',
       'keys',
       'verify',
       'allocate-from-csv',
@@ -72,6 +73,7 @@ describe('The command line', () => {
       runCli(env, 'rebuild'),
       runCli(env, 'dead-letters', 'replay'),
       runCli(env, 'dead-letters', 'show', 'x'),
+      runCli(env, 'dead-letters', 'replay', '1', '--subscriber', 'webhooks'),
     ]);
     for (const { code, out, err } of runs) {
       expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -129,6 +131,9 @@ describe('The command line', () => {
     const [one, two] = [...listed.out.matchAll(/^(\d+) +gone-publisher +product:a-sku1 .* too heavy$/gm)].map(
       ([, id]) => id!,
     );
+    const ofOne = (name: string) => runCli(env, 'dead-letters', 'list', '--subscriber', name);
+    expect((await ofOne('gone-publisher')).out).toBe(listed.out);
+    expect((await ofOne('webhooks')).out).toBe('There are no dead letters.\n');
     const letter = await runCli(env, 'dead-letters', 'show', one!);
     expect(letter.out).toMatch(
       /^type +allocation\.batch-created\.v1\ndata +\{.*"sku":"a-sku1".*\}\nerror +too heavy$/m,

@@ -5,9 +5,10 @@ import { DomainError } from '../../src/kernel/domain-error';
 import { Overloaded } from '../../src/kernel/unit-of-work';
 import { Traffic } from '../../src/platform/http/traffic';
 import { StructuredLogger } from '../../src/platform/logging/structured-logger';
-import { currentContext } from '../../src/platform/request-context';
+import { currentContext, type RequestContext } from '../../src/platform/request-context';
 import { listen, RawConnection, startApp } from '../support/app';
 import { Edge, Script } from '../support/edge';
+import { until } from '../support/replica';
 
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const line = { orderId: 'o1', lineId: '1', sku: 'TABLE', qty: 5 };
@@ -55,6 +56,28 @@ describe('HTTP', () => {
       const { body } = await post('/v1/allocations', line, { 'x-request-id': 'request-8', 'x-correlation-id': 'c-8' });
       expect(JSON.parse(body)).toEqual({ actor: 'anonymous', correlationId: 'c-8', causationId: 'request-8' });
       expect(currentContext().actor).toBe('system');
+    });
+
+    it('a context that tells when nobody waits for the answer any more', async () => {
+      const listening = await startApp(Edge.with());
+      try {
+        let finish = (): void => undefined;
+        const asked = new Promise<RequestContext>((resolve) => {
+          listening.get(Script).on(Allocate, () => {
+            resolve(currentContext());
+            return new Promise<void>((done) => (finish = done));
+          });
+        });
+        const connection = new RawConnection(await listen(listening));
+        connection.request('POST', '/v1/allocations', JSON.stringify(line));
+        const { isAbandoned } = await asked;
+        expect(isAbandoned!()).toBe(false);
+        connection.destroy();
+        await until(() => isAbandoned!());
+        finish();
+      } finally {
+        await listening.close();
+      }
     });
   });
 

@@ -26,6 +26,7 @@ interface Schema {
 
 interface Operation {
   readonly operationId: string;
+  readonly tags: readonly string[];
   readonly parameters?: readonly {
     readonly name: string;
     readonly in: string;
@@ -39,6 +40,7 @@ interface Operation {
 }
 
 interface Document {
+  readonly tags: readonly { readonly name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
@@ -89,6 +91,7 @@ describe('The OpenAPI document', () => {
     app = await startService(database.url);
     document = (await app.inject('/docs/openapi.json')).json();
     await aDelivery();
+    await deadLetters();
   });
   afterAll(async () => {
     await app.close();
@@ -105,6 +108,20 @@ describe('The OpenAPI document', () => {
       SELECT id, gen_random_uuid(), 'product:TABLE', 1, 'allocation.allocated.v1' FROM webhook
       RETURNING webhook_id AS id, id AS delivery`);
     Object.assign(known, { id: rows.map(({ id }) => id), deliveryId: rows.map(({ delivery }) => delivery) });
+  }
+
+  /** As many as will not all be replayed or discarded before they are read. */
+  async function deadLetters(): Promise<void> {
+    const client = await database.client();
+    const { rows } = await client.query<{ id: string }>(`
+      WITH events AS (
+        INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
+        SELECT 'product:DEAD', n, gen_random_uuid(), 'allocation.allocated.v1', '{}', now(), 'test'
+        FROM generate_series(1, 500) AS n RETURNING stream, version
+      ), subscriber AS (INSERT INTO platform.subscriber (name) VALUES ('dead') RETURNING name)
+      INSERT INTO platform.parked_event (subscriber, stream, version, attempts, error, dead_at)
+      SELECT name, stream, version, 12, 'dead', now() FROM subscriber, events RETURNING id`);
+    Object.assign(known, { letterId: rows.map(({ id }) => id), subscriber: ['dead'] });
   }
 
   const resolve = (schema: Schema): Schema =>
@@ -206,16 +223,24 @@ describe('The OpenAPI document', () => {
         operation,
       })),
     );
+    // What never ends is tested by itself.
+    const ending = operations.filter(({ operation }) => !operation.responses[200]?.content?.['text/event-stream']);
     // What creates comes first and what removes last, so that the requests between them find something.
     const turn = ['POST', 'PUT', 'GET', 'PATCH', 'DELETE'];
-    operations.sort((a, b) => turn.indexOf(a.method) - turn.indexOf(b.method) || (a.path.includes('batch') ? -1 : 1));
+    ending.sort((a, b) => turn.indexOf(a.method) - turn.indexOf(b.method) || (a.path.includes('batch') ? -1 : 1));
 
-    for (const { path, method, operation } of operations) {
+    for (const { path, method, operation } of ending) {
       const statuses = new Set<number>();
       seen.set(operation.operationId, statuses);
       const schema = operation.requestBody?.content['application/json']?.schema;
-      const csv = operation.requestBody?.content['text/csv']?.schema.example;
-      const good = schema ? allowed(schema) : csv ? fc.oneof(fc.constant(csv), fc.string()) : fc.constant(undefined);
+      const [mediaType = 'application/json', content] = Object.entries(operation.requestBody?.content ?? {})[0] ?? [];
+      const streamed = mediaType !== 'application/json';
+      const example = content?.schema.example;
+      const good = schema
+        ? allowed(schema)
+        : streamed
+          ? fc.oneof(fc.constant(example), fc.string())
+          : fc.constant(undefined);
       const body = schema ? fc.oneof({ weight: 2, arbitrary: good }, spoilt(good)) : good;
       const parameters = fc.record(
         Object.fromEntries(
@@ -234,19 +259,23 @@ describe('The OpenAPI document', () => {
           const query = new URLSearchParams();
           const sent = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
           let url = path;
+          const headers: Record<string, string> = {};
           for (const [key, value] of Object.entries(values)) {
             const [place, name = ''] = key.split(':');
             if (place === 'path') url = url.replace(`{${name}}`, encodeURIComponent(sent(value)));
+            else if (place === 'header') Object.assign(headers, value !== undefined && { [name]: sent(value) });
             else if (value !== undefined) query.append(name, sent(value));
           }
-          const answer = await app.inject({
+          const request = {
             method,
             url: query.size > 0 ? `${url}?${query.toString()}` : url,
-            ...(payload !== undefined && {
-              payload: csv ? sent(payload) : JSON.stringify(payload),
-              headers: { 'content-type': csv ? 'text/csv' : 'application/json' },
-            }),
-          });
+            headers: {
+              ...headers,
+              ...(payload !== undefined && { 'content-type': mediaType }),
+            },
+            ...(payload !== undefined && { payload: streamed ? sent(payload) : JSON.stringify(payload) }),
+          };
+          const answer = await app.inject(request);
           statuses.add(answer.statusCode);
           const [, collection, made] = /^(.*)\/([^/]+)$/.exec(String(answer.headers.location ?? '')) ?? [];
           if (made && answer.statusCode < 300) {
@@ -255,6 +284,11 @@ describe('The OpenAPI document', () => {
           }
           const told = `${method} ${url} ${JSON.stringify(payload)} → ${answer.statusCode} ${answer.body}`;
           if (answer.statusCode >= 500) throw new Error(told);
+          if (headers['Idempotency-Key'] !== undefined && answer.statusCode < 300) {
+            const again = await app.inject(request);
+            if (again.headers['idempotency-replayed'] !== 'true' || again.body !== answer.body)
+              throw new Error(`not answered again: ${told} → ${again.statusCode} ${again.body}`);
+          }
           if (answer.statusCode === 204 && operation.responses[204] && answer.body === '') return;
           const [type = ''] = String(answer.headers['content-type']).split(';');
           const documented = operation.responses[answer.statusCode]?.content?.[type];
@@ -274,6 +308,11 @@ describe('The OpenAPI document', () => {
       expect.arrayContaining(['allocate', 'allocateOrder', 'createBatch', 'listBatches', 'bookAllocate']),
     );
   }, 180_000);
+
+  it('says what the operations of each tag are about', () => {
+    const tags = Object.values(document.paths).flatMap((methods) => Object.values(methods).flatMap(({ tags }) => tags));
+    expect(document.tags.map(({ name }) => name).sort()).toEqual([...new Set(tags)].sort());
+  });
 
   it('has examples that are what they are examples of', () => {
     const validate = validators();

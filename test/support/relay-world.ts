@@ -8,6 +8,7 @@ import { Relay } from '../../src/platform/event-log/relay';
 import type { EventClass, StoredEvent } from '../../src/platform/event-log/stored-event';
 import { Projection, Publisher, Reaction } from '../../src/platform/event-log/subscriber';
 import { RelayMetrics } from '../../src/platform/metrics/relay-metrics';
+import { until } from './replica';
 
 /** Something happened to a thing; the tests' own event. */
 export class Happened extends DomainEvent<{ readonly what: string }> {
@@ -32,6 +33,13 @@ export async function append(transaction: Queryable, stream: string, count = 1, 
 /** Appends in a transaction of its own. */
 export const appended = (database: Database, stream: string, count = 1, what = ''): Promise<void> =>
   database.transaction((transaction) => append(transaction, stream, count, what));
+
+/** Waits until everything that is in the log can be delivered: open transactions keep it back, those of other suites too. */
+export const deliverable = (database: Database): Promise<void> =>
+  until(async () => {
+    const kept = `SELECT 1 FROM platform.event WHERE transaction_id >= pg_snapshot_xmin(pg_current_snapshot()) LIMIT 1`;
+    return (await database.query({ text: kept })).length === 0;
+  });
 
 /** Everything in the log, as `stream/version`. */
 export const wholeLog = async (database: Database): Promise<string[]> =>

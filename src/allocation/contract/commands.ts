@@ -29,6 +29,14 @@ export class CancelBatch {
   constructor(readonly ref: string) {}
 }
 
+/**
+ * What is known of several batches, in their order, in one step: if one of them is refused, nothing happens. Answer: that of each
+ * command, in their order.
+ */
+export class RecordBatches {
+  constructor(readonly facts: readonly (CreateBatch | ChangeBatch)[]) {}
+}
+
 /** How a line or an order is to be treated when it meets other demand. */
 export interface AllocationOptions {
   readonly whenOutOfStock?: WhenOutOfStock | undefined;

@@ -71,3 +71,15 @@ export class Backordered extends DomainEvent<
 export class OutOfStock extends DomainEvent<RequestedLine & { readonly priority: number }> {
   static override readonly type = 'allocation.out-of-stock.v1';
 }
+
+/** The events that the stream of a SKU is made of. */
+export const productEvents = [
+  BatchCreated,
+  BatchQuantityChanged,
+  BatchEtaChanged,
+  BatchCancelled,
+  Allocated,
+  Deallocated,
+  Backordered,
+  OutOfStock,
+] as const;

@@ -16,18 +16,6 @@ import { OrderLine } from './order-line';
 /** A batch as the events tell it. */
 export type FoldedBatch = { -readonly [K in keyof Omit<BatchState, 'available'>]: BatchState[K] };
 
-/** The events that a product's stream is made of. */
-export const productEvents = [
-  BatchCreated,
-  BatchQuantityChanged,
-  BatchEtaChanged,
-  BatchCancelled,
-  Allocated,
-  Deallocated,
-  Backordered,
-  OutOfStock,
-] as const;
-
 /**
  * A product as the events of its stream tell it, and nothing else: its batches by reference and its lines by
  * {@link OrderLine.key}. It decides nothing, so that it can bear witness.

@@ -2,20 +2,13 @@ import { Body, Controller, Post, Res } from '@nestjs/common';
 import { CommandBus } from '@nestjs/cqrs';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { DomainError } from '../../kernel/domain-error';
 import { badBody, busy, Endpoint, json } from '../../platform/http/endpoint';
 import { Allocate, type Allocation } from '../contract/commands';
+import { statusOf } from './allocation-answer';
 import { AllocationRequest } from './allocations.schema';
 import { AllocatedLine, lineAlreadyAllocated, lineExample, outOfStock, unknownSku } from './line.schema';
 
 const { promised, backordered } = lineExample;
-
-/** The line was refused; that is remembered, and told as a problem. */
-class OutOfStock extends DomainError {
-  constructor(line: Allocation) {
-    super('out-of-stock', 'conflict', `Out of stock for ${line.sku}.`, { line });
-  }
-}
 
 @ApiTags('Allocations')
 @Controller('v1/allocations')
@@ -44,8 +37,7 @@ export class AllocationsController {
     const allocation = await this.commands.execute<Allocate, Allocation>(
       new Allocate(line, { whenOutOfStock, priority }),
     );
-    if (allocation.status === 'refused') throw new OutOfStock(allocation);
-    reply.status(allocation.status === 'backordered' ? 202 : allocation.repeated ? 200 : 201);
+    reply.status(statusOf(allocation));
     return allocation;
   }
 }

@@ -1,8 +1,9 @@
 import type { Queryable } from '../../platform/database/database';
 import { type EventClass, revive, type StoredEvent } from '../../platform/event-log/stored-event';
 import { Invariant } from '../../platform/verify/invariant';
+import { productEvents } from '../contract/events';
 import { OrderLine } from '../domain/order-line';
-import { productEvents, ProductFold } from '../domain/product-fold';
+import { ProductFold } from '../domain/product-fold';
 import { type BatchRow, type LineRow } from './product-statements';
 
 const pageSize = 5_000;

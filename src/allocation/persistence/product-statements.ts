@@ -12,7 +12,8 @@ export interface FoundSku {
 /** Not prepared: it runs outside of the unit of work's transactions, whose settings keep old plans good for new tables. */
 export const findSkus = {
   text: `
-    SELECT ref, NULL AS order_id, sku FROM allocation.batch_ref WHERE ref = ANY($1::text[])
+    SELECT found.ref, NULL AS order_id, found.sku FROM unnest($1::text[]) AS asked (ref)
+    CROSS JOIN LATERAL (SELECT * FROM allocation.batch_ref AS r WHERE r.ref = asked.ref LIMIT 1) AS found
     UNION ALL
     SELECT DISTINCT NULL, order_id, sku FROM allocation.order_line WHERE order_id = ANY($2::text[])`,
 };

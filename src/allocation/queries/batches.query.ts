@@ -12,11 +12,14 @@ const batchByRef = {
   text: `SELECT ${columns} FROM allocation.batch_ref JOIN allocation.batch AS b USING (sku, ref) WHERE ref = $1`,
 };
 
-/** Not prepared: a plan for a few references is no plan for thousands. */
+/** By the index, whatever the planner thinks of thousands of references in a table that is growing. */
 const batchesByRefs = {
   text: `
-    SELECT ${columns} FROM allocation.batch_ref JOIN allocation.batch AS b USING (sku, ref)
-    WHERE ref = ANY($1::text[])`,
+    SELECT found.* FROM unnest($1::text[]) AS asked (ref)
+    CROSS JOIN LATERAL (
+      SELECT ${columns} FROM allocation.batch_ref AS r JOIN allocation.batch AS b USING (sku, ref)
+      WHERE r.ref = asked.ref LIMIT 1
+    ) AS found`,
 };
 
 const batchesAfter = {

@@ -16,8 +16,8 @@ import { type ImportPlan, ImportWork } from '../messaging/import-work';
 import { Imports, type ImportState, type RejectedRow, type Tally } from '../messaging/imports';
 import { SupplierFiles } from '../messaging/supplier-files';
 
-/** Commands under way at once: enough for full groups. */
-const width = 1_024;
+/** Commands under way at once: enough for two full groups, so that neither the service nor the database waits. */
+const width = 128;
 /** Rejected rows that are told of each file; a file of rejects has them all. */
 const rejectsTold = 20;
 const rejectsPage = 1_000;

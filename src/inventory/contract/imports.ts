@@ -31,7 +31,7 @@ export type FirstMention = SupplierBatch & { readonly line: number };
 
 /** What is to be done about rows of a supplier's file. Answer: `RowAction[]`, one per row, in their order. */
 export class CompareWithStock {
-  /** @param earlier what the file says, in lines before these, of references that these name again */
+  /** @param earlier what the file says first of references that it names again in these rows */
   constructor(
     readonly rows: readonly SupplierRow[],
     readonly earlier: readonly FirstMention[] = [],

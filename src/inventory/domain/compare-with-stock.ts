@@ -13,7 +13,7 @@ export interface KnownBatch {
  * What is to be done about rows of a supplier's file, one action per row, in their order. The first row that names a
  * reference counts: the same again is nothing, and anything else about it is rejected.
  * @param stock the batches whose references are named, as far as they exist
- * @param earlier what the file said before of references that are named again
+ * @param earlier what the file says first of references that are named again, be it in these rows or in others
  */
 export function compareWithStock(
   rows: readonly SupplierRow[],
@@ -25,7 +25,7 @@ export function compareWithStock(
   return rows.map((row): RowAction => {
     if (row.problem !== undefined) return { line: row.line, kind: 'reject', ref: null, reason: row.problem };
     const before = mentioned.get(row.ref);
-    if (before) return compareWithMention(row, before);
+    if (before && before.line < row.line) return compareWithMention(row, before);
     mentioned.set(row.ref, row);
     return compareWithBatch(row, known.get(row.ref));
   });

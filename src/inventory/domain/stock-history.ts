@@ -1,13 +1,13 @@
 import type { StockNumbers } from '../contract/queries';
 import type { StockChange } from './stock-change';
-import type { KnownBatch, KnownStock } from './stock-levels';
+import type { RecordedBatch, RecordedStock } from './stock-levels';
 
 /**
  * The stock of a SKU as its changes tell it, from the first one on. It keeps the batches and the lines that wait, and none of
  * those that are promised: its size does not grow with the length of the history.
  */
 export class StockHistory {
-  readonly #batches = new Map<string, KnownBatch>();
+  readonly #batches = new Map<string, RecordedBatch>();
   /** Units by line. */
   readonly #waiting = new Map<string, number>();
   #version = 0;
@@ -30,13 +30,13 @@ export class StockHistory {
   }
 
   /** Batch by batch. */
-  get known(): KnownStock {
+  get known(): RecordedStock {
     const batches = [...this.#batches.values()].sort((a, b) => (a.ref < b.ref ? -1 : 1));
     return { sku: this.sku, version: this.#version, backordered: this.#backordered, batches };
   }
 
   /** @throws RangeError if the change cannot follow those before it */
-  batch(ref: string): KnownBatch {
+  batch(ref: string): RecordedBatch {
     const batch = this.#batches.get(ref);
     if (!batch) throw new RangeError(`${this.sku} has no batch ${ref}`);
     return batch;
@@ -77,19 +77,19 @@ export class StockHistory {
     this.changeBatch(ref, { promised: this.batch(ref).promised + units });
   }
 
-  private changeBatch(ref: string, change: Partial<KnownBatch>): void {
+  private changeBatch(ref: string, change: Partial<RecordedBatch>): void {
     const batch = this.batch(ref);
     this.count(batch, -1);
     this.put({ ...batch, ...change });
   }
 
-  private put(batch: KnownBatch): void {
+  private put(batch: RecordedBatch): void {
     this.#batches.set(batch.ref, batch);
     this.count(batch, 1);
   }
 
   /** What a cancelled batch has promised counts until it is released. */
-  private count({ purchased, promised, eta, cancelled }: KnownBatch, sign: 1 | -1): void {
+  private count({ purchased, promised, eta, cancelled }: RecordedBatch, sign: 1 | -1): void {
     this.#promised += sign * promised;
     if (cancelled) return;
     if (eta === null) this.#onHand += sign * purchased;

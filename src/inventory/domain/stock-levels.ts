@@ -1,27 +1,27 @@
 import type { Stock, StockBatch } from '../contract/queries';
 
 /** What the events say of a batch. */
-export type KnownBatch = Omit<StockBatch, 'available' | 'late'>;
+export type RecordedBatch = Omit<StockBatch, 'available' | 'late'>;
 
 /** What the events say of a SKU. */
-export interface KnownStock {
+export interface RecordedStock {
   readonly sku: string;
   readonly version: number;
   /** Units that are waited for. */
   readonly backordered: number;
   /** In order of reference. */
-  readonly batches: readonly KnownBatch[];
+  readonly batches: readonly RecordedBatch[];
 }
 
 /** A batch as stock, by a day: its ETA has passed if that day is a later one. @param today ISO date */
-export function stockBatch(batch: KnownBatch, today: string): StockBatch {
+export function stockBatch(batch: RecordedBatch, today: string): StockBatch {
   const { ref, sku, purchased, promised, eta, cancelled } = batch;
   const available = cancelled ? 0 : purchased - promised;
   return { ref, sku, purchased, promised, available, eta, cancelled, late: isLate(batch, today) };
 }
 
 /** How much there is of a SKU. @param today ISO date, by which batches are late */
-export function stockOf({ sku, version, backordered, batches }: KnownStock, today: string): Stock {
+export function stockOf({ sku, version, backordered, batches }: RecordedStock, today: string): Stock {
   let [onHand, inbound, promised, lateUnits] = [0, 0, 0, 0];
   let nextArrival: string | null = null;
   for (const batch of batches) {
@@ -38,4 +38,4 @@ export function stockOf({ sku, version, backordered, batches }: KnownStock, toda
   return { ...levels, batches: batches.map((batch) => stockBatch(batch, today)) };
 }
 
-const isLate = ({ eta, cancelled }: KnownBatch, today: string): boolean => !cancelled && eta !== null && eta < today;
+const isLate = ({ eta, cancelled }: RecordedBatch, today: string): boolean => !cancelled && eta !== null && eta < today;

@@ -107,11 +107,11 @@ export const Plan = z
           }),
         ]),
       )
-      .describe('The first batches that would be created or changed.'),
-    rejects: z.array(RejectedRow).describe('The first rows that would be rejected.'),
+      .describe('The first batches, in the order of SKUs, that would be created or changed.'),
+    rejects: z.array(RejectedRow).describe('The first rows, in the order of SKUs, that would be rejected.'),
     consequences: z
       .object({
-        changes: count.describe('So many of the changes were looked at, the first ones of the file.'),
+        changes: count.describe('So many of the changes were looked at, the first ones in the order of SKUs.'),
         complete: z.boolean().describe('False: there are more changes than were looked at.'),
         gain: count.describe('Order lines that would get a promise.'),
         lose: count.describe('Order lines that would lose their promise.'),

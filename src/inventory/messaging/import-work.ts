@@ -1,24 +1,28 @@
 import { Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { v7 as uuidv7 } from 'uuid';
-import { ChangeBatch, CreateBatch } from '../../allocation/contract/commands';
+import { ChangeBatch, CreateBatch, RecordBatches } from '../../allocation/contract/commands';
 import { type Change, type LineDifference, type Plan, PlanChanges } from '../../allocation/contract/queries';
 import { DomainError } from '../../kernel/domain-error';
 import { inOrder } from '../../platform/in-order';
-import { CompareWithStock, type RowAction } from '../contract/imports';
-import { Imports, ImportTaken, type RejectedRow, type Tally } from './imports';
+import { CompareWithStock, type RowAction, type SupplierRow } from '../contract/imports';
+import { beginning, Imports, ImportTaken, type Place, type RejectedRow, type Tally } from './imports';
 
 /** Rows that are compared with the stock at once, and after which it is noted how far an import is. */
-const pageSize = 1_000;
+const pageSize = 2_000;
+/** Rows of a command: more cost hardly less, and what one of them lacks is loaded for all of them anew. */
+const runSize = 16;
 /** Changes whose consequences for orders a plan tells, and lines that they may move. */
 const planned = { changes: 1_000, lines: 20_000 };
 /** Examples that a plan gives of each kind. */
 const examplesMax = 100;
 
-/** What an import would do. */
+type ChangeOfStock = Extract<RowAction, { kind: 'create' | 'change' }>;
+
+/** What an import would do. Its first rows are those that come first in the order of the SKUs. */
 export interface ImportPlan extends Tally {
   /** The first rows that would create or change batches. */
-  readonly actions: readonly Extract<RowAction, { kind: 'create' | 'change' }>[];
+  readonly actions: readonly ChangeOfStock[];
   /** The first rows that would be rejected. */
   readonly rejects: readonly RejectedRow[];
   readonly consequences: Consequences;
@@ -26,7 +30,7 @@ export interface ImportPlan extends Tally {
 
 /** What that would mean for order lines. */
 export interface Consequences {
-  /** So many of the changes were looked at, the first ones of the file. */
+  /** So many of the changes were looked at, the first ones. */
   readonly changes: number;
   /** False: there are more changes than were looked at. */
   readonly complete: boolean;
@@ -38,9 +42,19 @@ export interface Consequences {
   readonly lines: readonly LineDifference[];
 }
 
-type Outcome = { readonly line: number } & (
-  { readonly as: 'created' | 'changed' | 'unchanged' } | { readonly as: 'rejected'; readonly reject: RejectedRow }
-);
+/** Rows that follow each other in the order of the SKUs. */
+interface Run {
+  readonly actions: readonly RowAction[];
+  /** Of the last of them. */
+  readonly upTo: Place;
+}
+
+/** What became of a run. */
+interface Outcome {
+  readonly tally: Tally;
+  readonly rejects: readonly RejectedRow[];
+  readonly upTo: Place;
+}
 
 /** Works the rows of imports off: the one shell around the comparison, for the command line and the service. */
 @Injectable()
@@ -74,9 +88,9 @@ export class ImportWork {
       notes = new Notes(notes.to);
     };
     try {
-      for await (const outcome of inOrder(this.actions(id, position, stop), width, (action) => this.perform(action))) {
+      for await (const outcome of inOrder(this.runs(id, position, stop), width, (run) => this.perform(run))) {
         notes.add(outcome);
-        if (notes.rows === pageSize) await note();
+        if (notes.rows >= pageSize) await note();
       }
       await note();
       if (!stop?.aborted) await imports.finish(id, owner, notes.from);
@@ -93,39 +107,35 @@ export class ImportWork {
   /** What would be done about the rows of a dry run, and what that would mean for orders. */
   async plan(id: string): Promise<ImportPlan> {
     await this.imports.markRepeatedRows(id);
-    const tally = { created: 0, changed: 0, unchanged: 0, rejected: 0 };
-    const rejects: RejectedRow[] = [];
-    const changing: ImportPlan['actions'][number][] = [];
-    let rows = 0;
-    for await (const action of this.actions(id, 0)) {
-      if (action.kind === 'create' || action.kind === 'change') {
-        tally[action.kind === 'create' ? 'created' : 'changed'] += 1;
-        if (changing.length < planned.changes) changing.push(action);
-      } else if (action.kind === 'reject') {
-        tally.rejected += 1;
-        if (rejects.length < examplesMax) rejects.push(rejectOf(action));
-      } else {
-        tally.unchanged += 1;
+    const notes = new Notes(beginning);
+    const changes: ChangeOfStock[] = [];
+    let renewed = 0;
+    for await (const run of this.runs(id, beginning)) {
+      notes.add(outcomeOf(run));
+      notes.rejects.splice(examplesMax);
+      changes.push(...run.actions.filter(changesStock).slice(0, planned.changes - changes.length));
+      if (notes.rows - renewed >= 10 * pageSize) {
+        await this.imports.renew(id);
+        renewed = notes.rows;
       }
-      rows += 1;
-      if (rows % (10 * pageSize) === 0) await this.imports.renew(id);
     }
-    const consequences = await this.consequences(changing.map(commandOf), tally.created + tally.changed);
-    return { ...tally, actions: changing.slice(0, examplesMax), rejects, consequences };
+    const { tally, rejects } = notes;
+    const consequences = await this.consequences(changes.map(commandOf), tally.created + tally.changed);
+    return { ...tally, actions: changes.slice(0, examplesMax), rejects, consequences };
   }
 
-  /** What is to be done about the rows behind a line; the next page is looked up while one is worked. */
-  private async *actions(id: string, after: number, stop?: AbortSignal): AsyncGenerator<RowAction> {
+  /** What is to be done about the rows behind a place; the next page is looked up while one is worked. */
+  private async *runs(id: string, after: Place, stop?: AbortSignal): AsyncGenerator<Run> {
     let next = this.compare(id, after);
     try {
       for (;;) {
         const page = await next;
         if (page.length === 0) return;
-        next = this.compare(id, page.at(-1)!.line);
+        next = this.compare(id, page.at(-1)!.upTo);
         next.catch(() => undefined); // It is thrown when its turn has come.
-        for (const action of page) {
+        for (const run of page) {
           if (stop?.aborted) return;
-          yield action;
+          yield run;
         }
       }
     } finally {
@@ -133,24 +143,43 @@ export class ImportWork {
     }
   }
 
-  private async compare(id: string, after: number): Promise<RowAction[]> {
+  private async compare(id: string, after: Place): Promise<Run[]> {
     const { rows, earlier } = await this.imports.rowsAfter(id, after, pageSize);
     if (rows.length === 0) return [];
-    return this.queries.execute<CompareWithStock, RowAction[]>(new CompareWithStock(rows, earlier));
+    const actions = await this.queries.execute<CompareWithStock, RowAction[]>(new CompareWithStock(rows, earlier));
+    const runs: Run[] = [];
+    for (let start = 0; start < rows.length; start += runSize) {
+      const run = actions.slice(start, start + runSize);
+      runs.push({ actions: run, upTo: placeOf(rows[start + run.length - 1]!) });
+    }
+    return runs;
   }
 
-  /** @throws what has nothing to do with the row */
-  private async perform(action: RowAction): Promise<Outcome> {
-    const { line } = action;
-    if (action.kind === 'reject') return { line, as: 'rejected', reject: rejectOf(action) };
-    if (action.kind === 'nothing') return { line, as: 'unchanged' };
+  /** @throws what has nothing to do with the rows */
+  private async perform(run: Run): Promise<Outcome> {
+    return outcomeOf(run, await this.record(run.actions.filter(changesStock)));
+  }
+
+  /**
+   * Changes the stock, in one step if nothing speaks against it, otherwise row by row.
+   * @returns the rows that are refused
+   */
+  private async record(changes: readonly ChangeOfStock[]): Promise<RejectedRow[]> {
+    if (changes.length === 0) return [];
     try {
-      await this.commands.execute(commandOf(action));
-      return { line, as: action.kind === 'create' ? 'created' : 'changed' };
+      await this.commands.execute(new RecordBatches(changes.map(commandOf)));
+      return [];
     } catch (error) {
-      if (!(error instanceof DomainError) || error.kind === 'unavailable') throw error;
-      return { line, as: 'rejected', reject: { line, ref: action.batch.ref, reason: error.message } };
+      if (!(error instanceof DomainError)) throw error;
+      const [{ line, batch }, ...others] = changes as [ChangeOfStock, ...ChangeOfStock[]];
+      if (others.length === 0) {
+        if (error.kind === 'unavailable') throw error;
+        return [{ line, ref: batch.ref, reason: error.message }];
+      }
     }
+    const refused: RejectedRow[] = [];
+    for (const change of changes) refused.push(...(await this.record([change])));
+    return refused;
   }
 
   /** @param all how many changes there are; those given are the first of them */
@@ -177,21 +206,41 @@ class Notes {
   readonly tally = { created: 0, changed: 0, unchanged: 0, rejected: 0 };
   readonly rejects: RejectedRow[] = [];
   rows = 0;
-  to: number;
+  to: Place;
 
-  constructor(readonly from: number) {
+  constructor(readonly from: Place) {
     this.to = from;
   }
 
-  add(outcome: Outcome): void {
-    this.tally[outcome.as] += 1;
-    if (outcome.as === 'rejected') this.rejects.push(outcome.reject);
-    this.rows += 1;
-    this.to = outcome.line;
+  add({ tally, rejects, upTo }: Outcome): void {
+    for (const became of outcomes) {
+      this.tally[became] += tally[became];
+      this.rows += tally[became];
+    }
+    this.rejects.push(...rejects);
+    this.to = upTo;
   }
 }
 
-const commandOf = (action: Extract<RowAction, { kind: 'create' | 'change' }>): CreateBatch | ChangeBatch => {
+const outcomes = ['created', 'changed', 'unchanged', 'rejected'] as const;
+
+/** @param refused rows that were to change the stock, and could not */
+function outcomeOf({ actions, upTo }: Run, refused: readonly RejectedRow[] = []): Outcome {
+  const rejects = [...actions.filter(isReject).map(rejectOf), ...refused];
+  const done = (kind: RowAction['kind']): RowAction[] =>
+    actions.filter((action) => action.kind === kind && !refused.some(({ line }) => line === action.line));
+  const [created, changed, unchanged] = [done('create').length, done('change').length, done('nothing').length];
+  return { tally: { created, changed, unchanged, rejected: rejects.length }, rejects, upTo };
+}
+
+const changesStock = (action: RowAction): action is ChangeOfStock =>
+  action.kind === 'create' || action.kind === 'change';
+
+const isReject = (action: RowAction): action is Extract<RowAction, { kind: 'reject' }> => action.kind === 'reject';
+
+const placeOf = (row: SupplierRow): Place => ({ sku: row.problem === undefined ? row.sku : '', line: row.line });
+
+const commandOf = (action: ChangeOfStock): CreateBatch | ChangeBatch => {
   const { ref, sku, qty, eta } = action.batch;
   return action.kind === 'create' ? new CreateBatch(ref, sku, qty, eta) : new ChangeBatch(ref, action.change);
 };

@@ -6,7 +6,7 @@ import { ImportWork } from './import-work';
 import { Imports } from './imports';
 
 /** Commands under way at once: few enough to let requests through. */
-const width = 256;
+const width = 16;
 /** Milliseconds from look to look at what others left. */
 const look = 1_000;
 

@@ -30,6 +30,15 @@ export interface ImportState extends Tally {
   readonly finishedAt: string | null;
 }
 
+/** A row's place in the order in which rows are worked off: by SKU, and by line within it. */
+export interface Place {
+  readonly sku: string;
+  readonly line: number;
+}
+
+/** Before all rows. */
+export const beginning: Place = { sku: '', line: 0 };
+
 export interface RejectedRow {
   readonly line: number;
   /** null: it could not be understood so far. */
@@ -70,18 +79,20 @@ const stage = {
       UPDATE inventory.import SET rows = rows + $2, ${lease(patience.receiving)}
       WHERE id = $1 AND status = 'receiving' RETURNING id
     ), staged AS (
-      INSERT INTO inventory.import_row (import_id, line, ref, sku, qty, eta, problem)
-      SELECT id, n.* FROM receiving, unnest($3::int[], $4::text[], $5::text[], $6::int[], $7::date[], $8::text[]) AS n
+      INSERT INTO inventory.import_row (import_id, sku, line, ref, qty, eta, problem)
+      SELECT id, n.* FROM receiving, unnest($3::text[], $4::int[], $5::text[], $6::int[], $7::date[], $8::text[]) AS n
     )
     SELECT 1 FROM receiving`,
 };
 
 const markRepeated = {
   text: `
-    UPDATE inventory.import_row AS r SET first_line = f.line
-    FROM (SELECT ref, min(line) AS line FROM inventory.import_row WHERE import_id = $1 AND ref IS NOT NULL
-          GROUP BY ref HAVING count(*) > 1) AS f
-    WHERE r.import_id = $1 AND r.ref = f.ref AND r.line > f.line`,
+    UPDATE inventory.import_row AS r
+    SET first = json_build_object('line', (n.first).line, 'ref', (n.first).ref, 'sku', (n.first).sku,
+                                  'qty', (n.first).qty, 'eta', (n.first).eta)
+    FROM (SELECT sku, line, first_value(i) OVER (PARTITION BY ref ORDER BY line) AS first
+          FROM inventory.import_row AS i WHERE import_id = $1 AND ref IS NOT NULL) AS n
+    WHERE r.import_id = $1 AND r.sku = n.sku AND r.line = n.line AND n.line > (n.first).line`,
 };
 
 const lockContent = { text: `SELECT pg_advisory_xact_lock(hashtextextended('import:' || $1, 0))` };
@@ -114,7 +125,7 @@ const abortThoseLeft = {
 const finish = {
   text: `
     UPDATE inventory.import SET status = 'applied', finished_at = clock_timestamp()
-    WHERE id = $1 AND owner = $2 AND position = $3 AND status = 'applying' RETURNING 1`,
+    WHERE id = $1 AND owner = $2 AND done_sku = $3 AND done_line = $4 AND status = 'applying' RETURNING 1`,
 };
 
 const byId = { text: `SELECT ${state} FROM inventory.import WHERE id = $1 AND NOT dry_run` };
@@ -129,21 +140,18 @@ const take = {
   text: `
     UPDATE inventory.import SET owner = $2, ${lease(patience.applying)}
     WHERE id = $1 AND status = 'applying' AND (owner = $2 OR lease_until < clock_timestamp())
-    RETURNING position`,
+    RETURNING done_sku AS sku, done_line AS line`,
 };
 
 const release = { text: `UPDATE inventory.import SET lease_until = '-infinity' WHERE id = $1 AND owner = $2` };
 
+/** Reads rows along their index, whatever the planner thinks of a table that was empty a moment ago. */
+const unsorted = { text: 'SET LOCAL enable_sort = off' };
+
 const rowsAfter = {
   text: `
-    SELECT line, ref, sku, qty, eta::text AS eta, problem, first_line AS "firstLine" FROM inventory.import_row
-    WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT $3`,
-};
-
-const rowsAt = {
-  text: `
-    SELECT line, ref, sku, qty, eta::text AS eta FROM inventory.import_row
-    WHERE import_id = $1 AND line = ANY($2::int[])`,
+    SELECT line, ref, sku, qty, eta::text AS eta, problem, first FROM inventory.import_row
+    WHERE import_id = $1 AND (sku, line) > ($2, $3) ORDER BY import_id, sku, line LIMIT $4`,
 };
 
 const renew = {
@@ -154,12 +162,12 @@ const advance = {
   text: `
     WITH moved AS (
       UPDATE inventory.import
-      SET position = $4, created = created + $5, changed = changed + $6, unchanged = unchanged + $7,
-          rejected = rejected + $8, ${lease(patience.applying)}
-      WHERE id = $1 AND owner = $2 AND position = $3 AND status = 'applying' RETURNING id
+      SET done_sku = $5, done_line = $6, created = created + $7, changed = changed + $8, unchanged = unchanged + $9,
+          rejected = rejected + $10, ${lease(patience.applying)}
+      WHERE id = $1 AND owner = $2 AND done_sku = $3 AND done_line = $4 AND status = 'applying' RETURNING id
     ), told AS (
       INSERT INTO inventory.import_reject (import_id, line, ref, reason)
-      SELECT id, n.* FROM moved, unnest($9::int[], $10::text[], $11::text[]) AS n
+      SELECT id, n.* FROM moved, unnest($11::int[], $12::text[], $13::text[]) AS n
     )
     SELECT 1 FROM moved`,
 };
@@ -174,17 +182,19 @@ const untidy = {
     SELECT id FROM inventory.import WHERE NOT tidy AND status IN ('applied', 'repeated', 'aborted')
     ORDER BY started_at LIMIT 1`,
 };
-/** Those behind a line, so that those before it, which are gone, are not looked at again. */
+/** Those behind a place, so that those before it, which are gone, are not looked at again. */
 const removeRows = {
   text: `
-    WITH removed AS (
-      DELETE FROM inventory.import_row WHERE import_id = $1 AND line > $2 AND line <= (
-        SELECT max(line) FROM (
-          SELECT line FROM inventory.import_row WHERE import_id = $1 AND line > $2 ORDER BY line LIMIT ${rowsRemovedAtOnce}
-        ) AS first
-      ) RETURNING line
+    WITH last AS (
+      SELECT sku, line FROM (
+        SELECT sku, line FROM inventory.import_row WHERE import_id = $1 AND (sku, line) > ($2, $3)
+        ORDER BY import_id, sku, line LIMIT ${rowsRemovedAtOnce}
+      ) AS first ORDER BY sku DESC, line DESC LIMIT 1
+    ), removed AS (
+      DELETE FROM inventory.import_row
+      WHERE import_id = $1 AND (sku, line) > ($2, $3) AND (sku, line) <= (SELECT sku, line FROM last)
     )
-    SELECT max(line) AS line FROM removed`,
+    SELECT sku, line FROM last`,
 };
 const tidied = {
   text: `
@@ -195,10 +205,10 @@ const tidied = {
 /** With a problem there is nothing else. */
 interface StagedRow extends FirstMention {
   readonly problem: string | null;
-  readonly firstLine: number | null;
+  readonly first: FirstMention | null;
 }
 
-/** A page of rows as they are staged, and what the file says before of those that they repeat. */
+/** A page of rows as they are staged, and the first rows of the file that name the references that these repeat. */
 export interface StagedPage {
   readonly rows: readonly SupplierRow[];
   readonly earlier: readonly FirstMention[];
@@ -218,14 +228,14 @@ export class Imports {
 
   /** Keeps the next rows of a file. @throws ImportGone */
   async stage(id: string, rows: readonly SupplierRow[]): Promise<void> {
-    const cells = <Name extends 'ref' | 'sku' | 'qty' | 'eta'>(name: Name) =>
+    const cells = <Name extends 'ref' | 'qty' | 'eta'>(name: Name) =>
       rows.map((row) => (row.problem === undefined ? row[name] : null));
     const found = await this.database.query(stage, [
       id,
       rows.length,
+      rows.map((row) => (row.problem === undefined ? row.sku : '')),
       rows.map((row) => row.line),
       cells('ref'),
-      cells('sku'),
       cells('qty'),
       cells('eta'),
       rows.map((row) => (row.problem === undefined ? null : oneLine(row.problem))),
@@ -282,23 +292,20 @@ export class Imports {
 
   /**
    * Becomes the one who applies an import, for some seconds from each {@link advance}.
-   * @returns the line up to which it is done; undefined if somebody else is at it, or it is over
+   * @returns the row up to which it is done; undefined if somebody else is at it, or it is over
    */
-  async take(id: string, owner: string): Promise<number | undefined> {
-    return (await this.database.query<{ position: number }>(take, [id, owner]))[0]?.position;
+  async take(id: string, owner: string): Promise<Place | undefined> {
+    return (await this.database.query<Place>(take, [id, owner]))[0];
   }
 
   async release(id: string, owner: string): Promise<void> {
     await this.database.query(release, [id, owner]);
   }
 
-  /** The rows behind a line. */
-  async rowsAfter(id: string, line: number, limit: number): Promise<StagedPage> {
-    const rows = await this.database.query<StagedRow>(rowsAfter, [id, line, limit]);
-    const first = rows[0]?.line ?? 0;
-    const before = rows.flatMap(({ firstLine }) => (firstLine !== null && firstLine < first ? [firstLine] : []));
-    const earlier = before.length > 0 ? await this.database.query<FirstMention>(rowsAt, [id, before]) : [];
-    return { rows: rows.map(rowOf), earlier };
+  /** The rows behind a place. */
+  async rowsAfter(id: string, { sku, line }: Place, limit: number): Promise<StagedPage> {
+    const rows = await this.alongIndex<StagedRow>(rowsAfter, [id, sku, line, limit]);
+    return { rows: rows.map(rowOf), earlier: rows.flatMap(({ first }) => first ?? []) };
   }
 
   /** Says that whoever looks at the rows of a dry run is still there. @throws ImportGone */
@@ -307,16 +314,27 @@ export class Imports {
   }
 
   /**
-   * Notes what became of the rows up to a line.
+   * Notes what became of the rows from one place to another.
    * @throws ImportTaken if somebody else noted it
    */
   async advance(
     id: string,
     owner: string,
-    { from, to, tally, rejects }: { from: number; to: number; tally: Tally; rejects: readonly RejectedRow[] },
+    { from, to, tally, rejects }: { from: Place; to: Place; tally: Tally; rejects: readonly RejectedRow[] },
   ): Promise<void> {
     const moved = await this.database.query(advance, [
-      ...[id, owner, from, to, tally.created, tally.changed, tally.unchanged, tally.rejected],
+      ...[
+        id,
+        owner,
+        from.sku,
+        from.line,
+        to.sku,
+        to.line,
+        tally.created,
+        tally.changed,
+        tally.unchanged,
+        tally.rejected,
+      ],
       rejects.map(({ line }) => line),
       rejects.map(({ ref }) => ref),
       rejects.map(({ reason }) => oneLine(reason)),
@@ -325,8 +343,8 @@ export class Imports {
   }
 
   /** Every row is done. @throws ImportTaken */
-  async finish(id: string, owner: string, at: number): Promise<void> {
-    const finished = await this.database.query(finish, [id, owner, at]);
+  async finish(id: string, owner: string, at: Place): Promise<void> {
+    const finished = await this.database.query(finish, [id, owner, at.sku, at.line]);
     if (finished.length === 0) throw new ImportTaken();
     await this.tidy(id);
   }
@@ -353,11 +371,19 @@ export class Imports {
     }
   }
 
+  private alongIndex<Row extends object>(
+    statement: { readonly text: string },
+    values: readonly unknown[],
+  ): Promise<Row[]> {
+    return this.transaction(async (transaction) => {
+      await transaction.query(unsorted);
+      return transaction.query<Row>(statement, values);
+    });
+  }
+
   private async tidy(id: string): Promise<void> {
-    for (let line: number | null = 0; line !== null;) {
-      const removed: { line: number | null }[] = await this.database.query(removeRows, [id, line]);
-      line = removed[0]!.line;
-    }
+    for (let at: Place | undefined = beginning; at;)
+      [at] = (await this.alongIndex<Place>(removeRows, [id, at.sku, at.line])) as [Place?];
     await this.database.query(tidied, [id]);
   }
 }

@@ -6,25 +6,13 @@ import {
   BatchEtaChanged,
   BatchQuantityChanged,
   Deallocated,
-  OutOfStock,
+  productEvents,
 } from '../../allocation/contract/events';
 import type { RequestedLine } from '../../allocation/contract/order-lines';
 import type { DomainEvent } from '../../kernel/event';
 import { type EventClass, revive, type StoredEvent } from '../../platform/event-log/stored-event';
 
-/** The events of a SKU: all of them, so that the version that is shown is the SKU's. */
-export const stockEvents: readonly EventClass[] = [
-  BatchCreated,
-  BatchQuantityChanged,
-  BatchEtaChanged,
-  BatchCancelled,
-  Allocated,
-  Deallocated,
-  Backordered,
-  OutOfStock,
-];
-
-const classes: ReadonlyMap<string, EventClass> = new Map(stockEvents.map((event) => [event.type, event]));
+const classes: ReadonlyMap<string, EventClass> = new Map(productEvents.map((event) => [event.type, event]));
 
 /** What is new about a batch: what is null stays as it is, but the date, which `dated` says. */
 interface BatchDifference {

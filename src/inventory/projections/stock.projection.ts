@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
+import { productEvents } from '../../allocation/contract/events';
 import type { Queryable } from '../../platform/database/database';
 import type { StoredEvent } from '../../platform/event-log/stored-event';
 import { Projection } from '../../platform/event-log/subscriber';
-import { StockChanges, stockEvents } from './stock-changes';
+import { StockChanges } from './stock-changes';
 
 /*
  * Not prepared: what is best for the empty tables of a rebuild is not what is best for full ones. Levels change by the
@@ -71,7 +72,8 @@ export class StockProjection extends Projection {
   readonly name = 'stock';
   readonly schema = 'inventory';
   readonly tables = ['stock', 'stock_batch', 'stock_waiting'];
-  readonly events = stockEvents;
+  /** All of a SKU's, so that the version that is shown is the SKU's. */
+  readonly events = productEvents;
 
   async project(events: readonly StoredEvent[], transaction: Queryable): Promise<void> {
     const { versions, batches, lines, redated } = new StockChanges(events);

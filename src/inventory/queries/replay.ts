@@ -10,7 +10,7 @@ import {
 } from '../../allocation/contract/events';
 import type { DomainEvent } from '../../kernel/event';
 import type { Queryable } from '../../platform/database/database';
-import { readStream } from '../../platform/event-log/event-log-reader';
+import { readStreamInTurn } from '../../platform/event-log/read-in-turn';
 import type { StoredEvent } from '../../platform/event-log/stored-event';
 import type { StockChange } from '../domain/stock-change';
 
@@ -29,7 +29,7 @@ export async function* replay(
   sku: string,
   asOf?: string,
 ): AsyncGenerator<readonly RecordedChange[]> {
-  for await (const events of readStream(database, `product:${sku}`, asOf))
+  for await (const events of readStreamInTurn(database, `product:${sku}`, asOf))
     yield events.map((event) => ({ event, change: changeOf(event) }));
 }
 

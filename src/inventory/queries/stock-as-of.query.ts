@@ -1,7 +1,7 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { Database } from '../../platform/database/database';
 import { GetStockAsOf, ListPromises, type PromisePage, type Stock } from '../contract/queries';
-import { dayOf } from '../domain/availability';
+import { dayAsOf, dayOf } from '../domain/availability';
 import { PromisedLines } from '../domain/promised-lines';
 import { StockHistory } from '../domain/stock-history';
 import { stockOf } from '../domain/stock-levels';
@@ -17,8 +17,7 @@ export class GetStockAsOfHandler implements IQueryHandler<GetStockAsOf> {
     for await (const changes of replay(this.database, sku, instant))
       for (const { event, change } of changes) history.apply(event.version, change);
     if (history.version === 0) return null;
-    const [then, today] = [instant.slice(0, '2026-12-24'.length), dayOf(new Date())];
-    return stockOf(history.known, then < today ? then : today);
+    return stockOf(history.known, dayAsOf(instant, dayOf(new Date())));
   }
 }
 

@@ -11,7 +11,7 @@ import {
   type StockStatus,
 } from '../contract/queries';
 import { dayOf } from '../domain/availability';
-import { type KnownStock, stockOf } from '../domain/stock-levels';
+import { type RecordedStock, stockOf } from '../domain/stock-levels';
 
 const stockOfSku = {
   name: 'stock-of-sku',
@@ -73,7 +73,7 @@ export class GetStockHandler implements IQueryHandler<GetStock> {
   constructor(private readonly database: Database) {}
 
   async execute({ sku }: GetStock): Promise<Stock | null> {
-    const [known] = await this.database.query<KnownStock>(stockOfSku, [sku]);
+    const [known] = await this.database.query<RecordedStock>(stockOfSku, [sku]);
     return known ? stockOf(known, dayOf(new Date())) : null;
   }
 }

@@ -44,6 +44,12 @@ export class WatchStock extends Publisher {
     ThresholdRemoved,
   ];
 
+  /**
+   * The last review of all SKUs of each pattern, and the event that asked for it. One of a million SKUs takes longer than the
+   * relay waits for a publisher: it asks again, until it finds that the review has come to its end.
+   */
+  private readonly reviews = new Map<string, { readonly because: string; readonly end: Promise<void> }>();
+
   constructor(
     private readonly database: Database,
     private readonly queries: QueryBus,
@@ -60,7 +66,19 @@ export class WatchStock extends Publisher {
       (isOfMany(pattern) ? patterns : skus).set(pattern, event);
     }
     await this.judge(skus);
-    for (const [pattern, cause] of patterns) await this.judgeAllOf(pattern, cause);
+    for (const [pattern, cause] of patterns) await this.review(pattern, cause);
+  }
+
+  /** Joins the review that is under way, or over, because of the same event; one that failed is begun again. */
+  private review(pattern: string, cause: StoredEvent): Promise<void> {
+    const known = this.reviews.get(pattern);
+    if (known?.because === cause.id) return known.end;
+    const review = { because: cause.id, end: this.judgeAllOf(pattern, cause) };
+    this.reviews.set(pattern, review);
+    review.end.catch(() => {
+      if (this.reviews.get(pattern) === review) this.reviews.delete(pattern);
+    });
+    return review.end;
   }
 
   private async judgeAllOf(pattern: string, cause: StoredEvent): Promise<void> {

@@ -1,4 +1,4 @@
-/** Everything that was ever to be sent. */
+/** Everything that is to be sent, or was, as long as it is kept. */
 export abstract class DeliveryArchive {
   /**
    * Makes a delivery due, as if it had not been tried.

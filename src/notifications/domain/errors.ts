@@ -8,7 +8,9 @@ export class UnknownWebhook extends DomainError {
 
 export class UnknownDelivery extends DomainError {
   constructor(id: string) {
-    super('unknown-delivery', 'not-found', `There is no delivery ${id}.`, { id });
+    super('unknown-delivery', 'not-found', `There is no delivery ${id}; what was sent is kept for some time only.`, {
+      id,
+    });
   }
 }
 

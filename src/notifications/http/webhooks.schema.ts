@@ -183,9 +183,14 @@ export const webhookExample = {
 };
 
 export const unknownWebhook = problem(404, 'unknown-webhook', `There is no webhook ${webhook.id}.`, { id: webhook.id });
-export const unknownDelivery = problem(404, 'unknown-delivery', `There is no delivery ${delivery.id}.`, {
-  id: delivery.id,
-});
+export const unknownDelivery = problem(
+  404,
+  'unknown-delivery',
+  `There is no delivery ${delivery.id}; what was sent is kept for some time only.`,
+  {
+    id: delivery.id,
+  },
+);
 export const webhookUrlRefused = problem(
   400,
   'webhook-url-refused',

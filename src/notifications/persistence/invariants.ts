@@ -1,6 +1,7 @@
 import { OutOfStock } from '../../allocation/contract/events';
 import { StockLow } from '../../inventory/contract/events';
 import { QueriedInvariant } from '../../platform/verify/invariant';
+import { isKept, OnlyOldDeliveriesAreForgotten } from './horizon';
 
 class DeliveriesHaveTheirEvents extends QueriedInvariant {
   readonly name = 'every delivery about a SKU that ran out has its event';
@@ -28,7 +29,7 @@ class EventsHaveTheirDeliveries extends QueriedInvariant {
       AND (e.transaction_id, e.position) <= (s.transaction_id, s.position)
     LEFT JOIN platform.undelivered_event AS p ON p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
     LEFT JOIN notifications.out_of_stock_event AS o ON o.stream = e.stream AND o.version = e.version
-    WHERE e.type = '${OutOfStock.type}' AND p.stream IS NULL AND o.stream IS NULL`;
+    WHERE e.type = '${OutOfStock.type}' AND p.stream IS NULL AND o.stream IS NULL AND ${isKept}`;
 }
 
 class DeliveriesCountTheirOrders extends QueriedInvariant {
@@ -51,7 +52,7 @@ class LowStockIsMailedOnce extends QueriedInvariant {
     WHERE e.id IS NULL OR d.id IS NULL AND EXISTS (
       SELECT FROM platform.subscriber AS s
       WHERE s.name = 'email-buyers-when-stock-is-low'
-        AND (e.transaction_id, e.position) <= (s.transaction_id, s.position)
+        AND (e.transaction_id, e.position) <= (s.transaction_id, s.position) AND ${isKept}
         AND NOT EXISTS (
           SELECT FROM platform.undelivered_event AS p
           WHERE p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
@@ -65,4 +66,5 @@ export const invariants = [
   EventsHaveTheirDeliveries,
   DeliveriesCountTheirOrders,
   LowStockIsMailedOnce,
+  OnlyOldDeliveriesAreForgotten,
 ];

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Database } from '../../platform/database/database';
+import { commandTransaction } from '../../platform/unit-of-work/command-transaction';
 import { DeliveryArchive } from '../domain/delivery-archive';
 import { UnknownDelivery } from '../domain/errors';
 
@@ -32,6 +33,8 @@ export class StoredDeliveries extends DeliveryArchive {
   }
 
   async redeliver(id: string, webhookId?: string): Promise<void> {
-    if ((await this.database.query(redeliver, [id, webhookId ?? null])).length === 0) throw new UnknownDelivery(id);
+    await commandTransaction(this.database, async (transaction) => {
+      if ((await transaction.query(redeliver, [id, webhookId ?? null])).length === 0) throw new UnknownDelivery(id);
+    });
   }
 }

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { OutcomeUnknown } from '../../kernel/unit-of-work';
-import { Database, isConnectionLost, type Queryable } from '../../platform/database/database';
+import { Database } from '../../platform/database/database';
+import { commandTransaction } from '../../platform/unit-of-work/command-transaction';
 import type { RegisterWebhook, WebhookChange, WebhookWithSecret } from '../contract/commands';
 import type { EventTypes, Webhook } from '../contract/queries';
 import { UnknownWebhook } from '../domain/errors';
@@ -81,31 +81,34 @@ export class StoredWebhooks extends WebhookRegistry {
 
   async add({ url, eventTypes, description }: RegisterWebhook): Promise<WebhookWithSecret> {
     const values = [url, stored(eventTypes), description];
-    const [row] = await this.database.query<Webhook & { secret: string }>(add, values);
-    return apart(row!);
+    return commandTransaction(this.database, async (transaction) => {
+      const [row] = await transaction.query<Webhook & { secret: string }>(add, values);
+      return apart(row!);
+    });
   }
 
   async change(id: string, { eventTypes, description, enabled, because }: WebhookChange): Promise<Webhook> {
     const types = [eventTypes !== undefined, stored(eventTypes)];
     const values = [id, ...types, description ?? null, enabled ?? null, because ?? null];
-    const work = async (transaction: Queryable): Promise<Webhook[]> => {
+    return commandTransaction(this.database, async (transaction) => {
       await transaction.query(lock, [id]);
-      return transaction.query<Webhook>(change, values);
-    };
-    const [row] = await this.database.transaction(work).catch((error: unknown) => {
-      throw isConnectionLost(error) ? new OutcomeUnknown() : error;
+      const [row] = await transaction.query<Webhook>(change, values);
+      if (!row) throw new UnknownWebhook(id);
+      return row;
     });
-    if (!row) throw new UnknownWebhook(id);
-    return row;
   }
 
   async remove(id: string): Promise<void> {
-    if ((await this.database.query(remove, [id])).length === 0) throw new UnknownWebhook(id);
+    await commandTransaction(this.database, async (transaction) => {
+      if ((await transaction.query(remove, [id])).length === 0) throw new UnknownWebhook(id);
+    });
   }
 
   async rotateSecret(id: string): Promise<WebhookWithSecret> {
-    const [row] = await this.database.query<Webhook & { secret: string }>(rotate, [id]);
-    if (!row) throw new UnknownWebhook(id);
-    return apart(row);
+    return commandTransaction(this.database, async (transaction) => {
+      const [row] = await transaction.query<Webhook & { secret: string }>(rotate, [id]);
+      if (!row) throw new UnknownWebhook(id);
+      return apart(row);
+    });
   }
 }

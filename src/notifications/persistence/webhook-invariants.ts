@@ -1,4 +1,5 @@
 import { QueriedInvariant } from '../../platform/verify/invariant';
+import { isKept } from './horizon';
 
 class DeliveriesWereAskedFor extends QueriedInvariant {
   readonly name = 'every webhook delivery has its event, and the webhook asked for it';
@@ -22,7 +23,7 @@ class NothingAskedForIsMissing extends QueriedInvariant {
     CROSS JOIN LATERAL notifications.webhooks_asking_for(e.type, e.transaction_id, e.position) AS asking (id)
     LEFT JOIN platform.undelivered_event AS p ON p.subscriber = s.name AND p.stream = e.stream AND p.version = e.version
     LEFT JOIN notifications.webhook_delivery AS d ON d.webhook_id = asking.id AND d.event_id = e.id
-    WHERE p.stream IS NULL AND d.id IS NULL`;
+    WHERE p.stream IS NULL AND d.id IS NULL AND ${isKept}`;
 }
 
 class WebhooksShowWhatTheyAskFor extends QueriedInvariant {

@@ -10,7 +10,7 @@ const pageSize = 100;
 @Injectable()
 export class DeadLettersCommand extends CliCommand {
   readonly name = 'dead-letters';
-  readonly usage = 'list | show <id> | replay <id>… | discard <id>…';
+  readonly usage = 'list [--subscriber <name>] | show <id> | replay <id>… | discard <id>…';
   readonly summary = 'Lists events that failed for the last time, has them tried again, or gives them up.';
 
   constructor(private readonly database: Database) {
@@ -18,8 +18,10 @@ export class DeadLettersCommand extends CliCommand {
   }
 
   async run(args: readonly string[], terminal: Terminal): Promise<number> {
-    const [action, ...ids] = parsed(args, {}, [1, Infinity]).positionals;
-    if (action === 'list' && ids.length === 0) return this.list(terminal);
+    const { positionals, values } = parsed(args, { subscriber: { type: 'string' } }, [1, Infinity]);
+    const [action, ...ids] = positionals;
+    if (action === 'list' && ids.length === 0) return this.list(terminal, values.subscriber);
+    if (values.subscriber !== undefined) throw new UsageError('--subscriber goes with list.');
     const wrong = ids.find((id) => !/^\d{1,18}$/.test(id));
     if (wrong !== undefined) throw new UsageError(`${JSON.stringify(wrong)} is no id of a dead letter.`);
     if (action === 'show' && ids.length === 1) return this.show(ids[0]!, terminal);
@@ -30,10 +32,10 @@ export class DeadLettersCommand extends CliCommand {
     throw new UsageError('This is not how it is meant.');
   }
 
-  private async list(terminal: Terminal): Promise<number> {
+  private async list(terminal: Terminal, subscriber?: string): Promise<number> {
     const rows: string[][] = [['id', 'subscriber', 'stream', 'version', 'type', 'attempts', 'dead since', 'error']];
     for (let page: DeadLetter[] = [], after = '0'; after === '0' || page.length === pageSize; after = page.at(-1)!.id) {
-      page = await DeadLetters.list(this.database, pageSize, after);
+      page = await DeadLetters.list(this.database, pageSize, after, subscriber);
       for (const { id, subscriber, stream, version, type, attempts, deadAt, error } of page) {
         rows.push([
           id,
@@ -54,8 +56,8 @@ export class DeadLettersCommand extends CliCommand {
   }
 
   private async show(id: string, terminal: Terminal): Promise<number> {
-    const [letter] = await DeadLetters.list(this.database, 1, String(BigInt(id) - 1n));
-    if (letter?.id !== id) return this.unknown(id, terminal);
+    const letter = await DeadLetters.find(this.database, id);
+    if (!letter) return this.unknown(id, terminal);
     for (const [name, value] of Object.entries(letter)) {
       terminal.out(`${name.padEnd(10)}  ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
     }

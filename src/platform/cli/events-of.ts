@@ -1,11 +1,9 @@
 import type { Queryable } from '../database/database';
-import { readHead } from '../event-log/event-log-reader';
+import { readHead, startOfLog } from '../event-log/event-log-reader';
 import type { Position } from '../event-log/stored-event';
 
-const start: Position = { transactionId: '0', position: '0' };
-
 /** Where the log ends now, for {@link eventsOf}. */
-export const endOfLog = async (database: Queryable): Promise<Position> => (await readHead(database)) ?? start;
+export const endOfLog = async (database: Queryable): Promise<Position> => (await readHead(database)) ?? startOfLog;
 
 /** How many events behind a place in the log a request, or a run of a command, has led to. */
 export async function eventsOf(database: Queryable, correlationId: string, after: Position): Promise<number> {

@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import { parse } from 'csv-parse/sync';
+import { type Line, type LineFault, linesOf } from '../lines';
 
 /** A record of a CSV file by the line that it begins in: its fields, or what is wrong with it. */
 export type CsvRecord = { readonly line: number } & (
@@ -11,7 +11,10 @@ export class UnreadableFile extends Error {}
 
 /** No record that makes sense has more bytes. */
 const longest = 16 * 1024;
-const newLine = 0x0a;
+const problems: Record<LineFault, string> = {
+  'not UTF-8': 'it is not UTF-8',
+  'too long': `it has more than ${longest} bytes`,
+};
 
 /**
  * The records of a CSV file (RFC 4180; UTF-8 with or without a byte order mark; either kind of line end), one at a time.
@@ -21,13 +24,13 @@ const newLine = 0x0a;
  * @throws UnreadableFile if it is in UTF-16
  */
 export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<CsvRecord> {
-  const source = linesOf(bytes);
+  const source = linesOf(withoutMark(bytes), longest);
   const lines = new Lines(source);
   try {
     for (;;) {
       const first = lines.ahead() ?? (await lines.read());
       if (!first) return;
-      if (first.text === undefined) yield first;
+      if (first.text === undefined) yield { line: first.line, problem: problems[first.fault] };
       else if (first.text.includes('"')) yield await quotedRecord(first, lines);
       else if (first.text !== '') yield { line: first.line, fields: first.text.split(',') };
     }
@@ -35,11 +38,6 @@ export async function* csvRecords(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     await source.return();
   }
 }
-
-/** A line of a text without its end, or what is wrong with it. */
-type Line = { readonly line: number } & (
-  { readonly text: string; readonly problem?: never } | { readonly text?: never; readonly problem: string }
-);
 
 /** Lines, of which those that were read last can be put back. */
 class Lines {
@@ -102,51 +100,6 @@ function fieldsOf(text: string): string[] | string {
   } catch (error) {
     return (error as Error).message.replace(/ at line \d+/, '');
   }
-}
-
-/** The lines of a text, those of a piece of it at a time. */
-async function* linesOf(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Line[], void> {
-  let line = 1;
-  let rest: Buffer = Buffer.alloc(0);
-  let tooLong = false;
-  for await (const piece of withoutMark(bytes)) {
-    const end = piece.lastIndexOf(newLine);
-    if (end < 0) {
-      rest = tooLong ? rest : Buffer.concat([rest, piece]);
-    } else {
-      const texts = textsOf(tooLong ? piece.subarray(0, end) : Buffer.concat([rest, piece.subarray(0, end)]));
-      // What is left of a line that is too long goes with it.
-      if (tooLong) texts[0] = undefined;
-      yield texts.map((text) => lineAs(line++, text));
-      rest = Buffer.from(piece.subarray(end + 1));
-      tooLong = false;
-    }
-    tooLong ||= rest.length > longest;
-    if (tooLong) rest = Buffer.alloc(0);
-  }
-  if (tooLong) yield [lineAs(line, undefined)];
-  else if (rest.length > 0) yield textsOf(rest).map((text) => lineAs(line++, text));
-}
-
-/** @param text undefined: too long; null: not UTF-8 */
-function lineAs(line: number, text: string | null | undefined): Line {
-  if (text === null) return { line, problem: 'it is not UTF-8' };
-  if (text === undefined || text.length > longest) return { line, problem: `it has more than ${longest} bytes` };
-  return { line, text: text.endsWith('\r') ? text.slice(0, -1) : text };
-}
-
-/** All at once where that is possible: it is many times as fast. */
-function textsOf(bytes: Buffer): (string | null | undefined)[] {
-  if (isUtf8(bytes)) return bytes.toString().split('\n');
-  const texts: (string | null)[] = [];
-  for (let start = 0; start <= bytes.length;) {
-    const found = bytes.indexOf(newLine, start);
-    const end = found < 0 ? bytes.length : found;
-    const text = bytes.subarray(start, end);
-    texts.push(isUtf8(text) ? text.toString() : null);
-    start = end + 1;
-  }
-  return texts;
 }
 
 /** @throws UnreadableFile if the mark is one of UTF-16 */

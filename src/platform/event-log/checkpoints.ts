@@ -11,7 +11,8 @@ const lockOwn = {
   name: 'subscriber-lock',
   text: `
     SELECT 1 FROM platform.subscriber
-    WHERE name = $1 AND owner = $2 AND (transaction_id, position) = ($3::xid8, $4::bigint) FOR NO KEY UPDATE`,
+    WHERE name = $1 AND owner = $2 AND ($3::xid8 IS NULL OR (transaction_id, position) = ($3::xid8, $4::bigint))
+    FOR NO KEY UPDATE`,
 };
 
 /*
@@ -45,9 +46,10 @@ export class Checkpoint extends Lease<Position & { readonly receipt: string | nu
     return row;
   }
 
-  /** Locks the checkpoint for a transaction. @throws Fenced if the lease or the place is not what it was */
-  async lock(transaction: Queryable, at: Position): Promise<void> {
-    const rows = await transaction.query(lockOwn, [this.name, this.owner, at.transactionId, at.position]);
+  /** Locks the checkpoint for a transaction. @throws Fenced if the lease, or the place `at`, is not what it was */
+  async lock(transaction: Queryable, at?: Position): Promise<void> {
+    const place = [at?.transactionId ?? null, at?.position ?? null];
+    const rows = await transaction.query(lockOwn, [this.name, this.owner, ...place]);
     if (rows.length === 0) throw new Fenced(this.name);
   }
 

@@ -2,7 +2,7 @@ import type { Queryable } from '../database/database';
 import type { Position, StoredEvent } from './stored-event';
 
 /** Before the first event. */
-const startOfLog: Position = { transactionId: '0', position: '0' };
+export const startOfLog: Position = { transactionId: '0', position: '0' };
 
 const columns = `
   transaction_id::text AS "transactionId", position::text AS position, id, stream, version::int8::float8 AS version, type,
@@ -27,6 +27,34 @@ const headOfLog = {
   text: `
     SELECT transaction_id::text AS "transactionId", position::text AS position FROM platform.event AS e
     ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1`,
+};
+
+const lastOfLog = {
+  name: 'event-log-last',
+  text: `
+    SELECT ${columns} FROM platform.event AS e WHERE transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY e.transaction_id DESC, e.position DESC LIMIT 1`,
+};
+
+/** Events that are looked at for a page of some types. */
+const lookedAt = 5_000;
+
+/* The last one that was looked at comes along, of whatever type it is: the next page begins behind it. */
+const eventsOfTypesAfter = {
+  name: 'event-log-of-types-after',
+  text: `
+    WITH looked_at AS (
+      SELECT * FROM platform.event AS e
+      WHERE (transaction_id, position) > ($1::xid8, $2::bigint)
+        AND transaction_id < pg_snapshot_xmin(pg_current_snapshot())
+      ORDER BY e.transaction_id, e.position LIMIT ${lookedAt}
+    )
+    SELECT ${columns} FROM looked_at AS e
+    WHERE type = ANY ($4::text[]) OR (transaction_id, position) = (
+      SELECT last.transaction_id, last.position FROM looked_at AS last
+      ORDER BY last.transaction_id DESC, last.position DESC LIMIT 1
+    )
+    ORDER BY e.transaction_id, e.position LIMIT $3`,
 };
 
 const firstOfOtherStreams = {
@@ -85,6 +113,38 @@ export const readAfter = (
   { transactionId, position }: Position,
   limit: number,
 ): Promise<StoredEvent[]> => database.query<StoredEvent>(eventsAfter, [transactionId, position, limit]);
+
+/** Events in the order of the log. */
+export interface LogPage {
+  readonly events: readonly StoredEvent[];
+  /** The last event that was looked at, whether it is among them or not; undefined: there was none. */
+  readonly last: StoredEvent | undefined;
+  /** There may be more to look at. */
+  readonly more: boolean;
+}
+
+/**
+ * The events behind a place that can be delivered, of some types where they are given. The next page begins behind the `last`
+ * of this one, which may hold no events and still be ahead of the place.
+ */
+export async function readPage(
+  database: Queryable,
+  after: Position,
+  limit: number,
+  types?: readonly string[],
+): Promise<LogPage> {
+  if (!types) {
+    const events = await readAfter(database, after, limit);
+    return { events, last: events.at(-1), more: events.length === limit };
+  }
+  const { transactionId, position } = after;
+  const seen = await database.query<StoredEvent>(eventsOfTypesAfter, [transactionId, position, limit, types]);
+  return { events: seen.filter(({ type }) => types.includes(type)), last: seen.at(-1), more: seen.length > 0 };
+}
+
+/** The last event that can be delivered; undefined: there is none. */
+export const readLast = async (database: Queryable): Promise<StoredEvent | undefined> =>
+  (await database.query<StoredEvent>(lastOfLog))[0];
 
 /** The first event behind a place that is not of some streams, and of one of some types where they are given. */
 export const readOfOthers = async (

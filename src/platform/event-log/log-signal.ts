@@ -3,13 +3,13 @@ import { Injectable } from '@nestjs/common';
 /** Tells, inside this process, that events were committed, so that nobody waits for the next look at the log. */
 @Injectable()
 export class LogSignal {
-  private listener: () => void = () => undefined;
+  private readonly listeners: (() => void)[] = [];
 
   listen(listener: () => void): void {
-    this.listener = listener;
+    this.listeners.push(listener);
   }
 
   announce(): void {
-    this.listener();
+    for (const listener of this.listeners) listener();
   }
 }

@@ -40,37 +40,50 @@ const park = {
 const streams = {
   name: 'parked-streams',
   text: `
-    SELECT stream, bool_and(dead_at IS NOT NULL) AS "allDead" FROM platform.parked_event WHERE subscriber = $1
-    GROUP BY stream`,
+    SELECT DISTINCT stream FROM platform.parked_event
+    WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) AND stream = ANY (coalesce($3::text[], ARRAY[stream]))`,
 };
 
-/** The first of every stream that is due; a dead one keeps the others of its stream back, unless it is to be skipped. */
-const due = {
-  name: 'parked-due',
+/*
+ * The first of every stream, found by one look into the index for each: a hot stream may have very many behind it. A dead one
+ * keeps the others of its stream back, unless it is to be skipped.
+ */
+const firstOf = (streams: string): string => `
+  SELECT stream, dead_at, next_attempt_at FROM platform.parked_event
+  WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) AND ${streams} ORDER BY stream, version LIMIT 1`;
+const heads = {
+  name: 'parked-heads',
   text: `
-    SELECT id::text AS id, stream, version::float8 AS version, attempts FROM (
-      SELECT DISTINCT ON (stream) * FROM platform.parked_event
-      WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) ORDER BY stream, version
-    ) AS first
-    WHERE dead_at IS NULL AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT 100`,
+    WITH RECURSIVE head AS (
+      (${firstOf('true')})
+      UNION ALL
+      SELECT following.* FROM head CROSS JOIN LATERAL (${firstOf('stream > head.stream')}) AS following
+    )
+    SELECT stream, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS "inSeconds"
+    FROM head WHERE dead_at IS NULL ORDER BY next_attempt_at LIMIT 100`,
 };
 
-/** What is first in a stream now; the same, for one stream. */
-const dueIn = {
-  name: 'parked-due-in',
+/** The beginning of a stream, up to one whose time has not come. */
+const dueRun = {
+  name: 'parked-due-run',
   text: `
     SELECT id, stream, version, attempts FROM (
-      SELECT id::text AS id, stream, version::float8 AS version, attempts, dead_at, next_attempt_at
-      FROM platform.parked_event
-      WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) AND stream = $3
-      ORDER BY parked_event.version LIMIT 1
-    ) AS first
-    WHERE dead_at IS NULL AND next_attempt_at <= clock_timestamp()`,
+      SELECT *, bool_and(dead_at IS NULL AND next_attempt_at <= clock_timestamp()) OVER (ORDER BY version) AS is_due
+      FROM (
+        SELECT id::text AS id, stream, version::float8 AS version, attempts, dead_at, next_attempt_at
+        FROM platform.parked_event
+        WHERE subscriber = $1 AND (dead_at IS NULL OR $2::boolean) AND stream = $3
+        ORDER BY parked_event.version LIMIT $4
+      ) AS beginning
+    ) AS run
+    WHERE is_due ORDER BY version`,
 };
 
 const remove = {
   name: 'parked-remove',
-  text: 'DELETE FROM platform.parked_event WHERE subscriber = $1 AND stream = $2 AND version = $3',
+  text: `
+    DELETE FROM platform.parked_event AS p USING unnest($2::text[], $3::bigint[]) AS gone (stream, version)
+    WHERE p.subscriber = $1 AND p.stream = gone.stream AND p.version = gone.version RETURNING 1`,
 };
 
 const forgetBehind = {
@@ -85,18 +98,22 @@ const failAgain = {
   name: 'parked-fail-again',
   text: `
     UPDATE platform.parked_event
-    SET attempts = attempts + 1, error = $4, next_attempt_at = clock_timestamp() + make_interval(secs => $5),
-        dead_at = CASE WHEN attempts + 1 >= $6 THEN clock_timestamp() END
+    SET attempts = $4, error = $5, next_attempt_at = clock_timestamp() + make_interval(secs => $6),
+        dead_at = CASE WHEN $7 THEN clock_timestamp() END
     WHERE subscriber = $1 AND stream = $2 AND version = $3`,
 };
 
-const deadLetters = {
-  name: 'parked-dead-letters',
-  text: `
+const deadLettersWhere = (condition: string): string => `
     SELECT p.id::text AS id, p.subscriber, p.stream, p.version::float8 AS version, p.attempts, e.type, e.data, p.error,
            to_char(p.dead_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deadAt"
     FROM platform.parked_event AS p JOIN platform.event AS e USING (stream, version)
-    WHERE p.dead_at IS NOT NULL AND p.id > $1::bigint ORDER BY p.id LIMIT $2`,
+    WHERE p.dead_at IS NOT NULL AND ${condition} ORDER BY p.id`;
+
+const deadLetter = { name: 'parked-dead-letter', text: deadLettersWhere('p.id = $1::bigint') };
+
+const deadLetters = {
+  name: 'parked-dead-letters',
+  text: `${deadLettersWhere('p.id > $1::bigint AND p.subscriber = coalesce($3, p.subscriber)')} LIMIT $2`,
 };
 
 const replay = {
@@ -139,10 +156,10 @@ export class ParkedEvents {
     private readonly attempts: Attempts,
   ) {}
 
-  /** The streams whose next events must be parked too. */
-  async streams(database: Queryable): Promise<Set<string>> {
-    const rows = await database.query<{ stream: string; allDead: boolean }>(streams, [this.subscriber]);
-    return new Set(rows.filter((row) => this.after === 'block' || !row.allDead).map((row) => row.stream));
+  /** The streams whose next events must be parked too. @param among only these are asked for */
+  async streams(database: Queryable, among?: readonly string[]): Promise<Set<string>> {
+    const rows = await database.query<{ stream: string }>(streams, [this.subscriber, this.blocks, among ?? null]);
+    return new Set(rows.map(({ stream }) => stream));
   }
 
   async park(transaction: Queryable, events: readonly ToPark[]): Promise<void> {
@@ -156,19 +173,21 @@ export class ParkedEvents {
     ]);
   }
 
-  /** The next event of every parked stream whose time has come. */
-  due(database: Queryable): Promise<ParkedEvent[]> {
-    return database.query<ParkedEvent>(due, [this.subscriber, this.after === 'block']);
+  /** The parked streams that can go on, those first that are due first, and when the first event of each is to be tried. */
+  heads(database: Queryable): Promise<{ readonly stream: string; readonly inSeconds: number }[]> {
+    return database.query(heads, [this.subscriber, this.blocks]);
   }
 
-  /** The next event of one stream, if its time has come. */
-  async dueIn(database: Queryable, stream: string): Promise<ParkedEvent | undefined> {
-    const [next] = await database.query<ParkedEvent>(dueIn, [this.subscriber, this.after === 'block', stream]);
-    return next;
+  /** The first events of a stream, if their time has come. */
+  dueRun(database: Queryable, stream: string, limit: number): Promise<ParkedEvent[]> {
+    return database.query<ParkedEvent>(dueRun, [this.subscriber, this.blocks, stream, limit]);
   }
 
-  async remove(transaction: Queryable, { stream, version }: ParkedEvent): Promise<void> {
-    await transaction.query(remove, [this.subscriber, stream, version]);
+  /** @returns how many of the events were parked */
+  async remove(transaction: Queryable, events: readonly StoredEvent[]): Promise<number> {
+    if (events.length === 0) return 0;
+    const places = [events.map(({ stream }) => stream), events.map(({ version }) => version)];
+    return (await transaction.query(remove, [this.subscriber, ...places])).length;
   }
 
   /** Forgets those behind a place in the log, which will be read again. */
@@ -176,19 +195,37 @@ export class ParkedEvents {
     await transaction.query(forgetBehind, [this.subscriber, transactionId, position]);
   }
 
-  /** Notes another failure. @returns whether it was the last */
-  async failAgain(database: Queryable, { stream, version, attempts }: ParkedEvent, error: unknown): Promise<boolean> {
-    const wait = this.attempts.wait(attempts + 1);
-    await database.query(failAgain, [this.subscriber, stream, version, reasonOf(error), wait, this.attempts.max]);
-    return attempts + 1 >= this.attempts.max;
+  /**
+   * Notes another failure.
+   * @param isToBlame whether it may be the last: an event that is not to blame for it is tried on
+   * @returns whether it was the last
+   */
+  async failAgain(
+    database: Queryable,
+    { stream, version, attempts }: ParkedEvent,
+    error: unknown,
+    isToBlame = true,
+  ): Promise<boolean> {
+    const tried = Math.min(attempts + 1, isToBlame ? this.attempts.max : this.attempts.max - 1);
+    const isLast = tried >= this.attempts.max;
+    const wait = this.attempts.wait(tried);
+    await database.query(failAgain, [this.subscriber, stream, version, tried, reasonOf(error), wait, isLast]);
+    return isLast;
+  }
+
+  private get blocks(): boolean {
+    return this.after === 'block';
   }
 }
 
 /** The dead letters of all subscribers, for operators. */
 export const DeadLetters = {
-  /** @param after id of the last one of the page before */
-  list: (database: Queryable, limit = 100, after = '0'): Promise<DeadLetter[]> =>
-    database.query<DeadLetter>(deadLetters, [after, limit]),
+  /** Those of one subscriber, or of all, oldest first. @param after id of the last one of the page before */
+  list: (database: Queryable, limit = 100, after = '0', subscriber?: string): Promise<DeadLetter[]> =>
+    database.query<DeadLetter>(deadLetters, [after, limit, subscriber ?? null]),
+
+  find: async (database: Queryable, id: string): Promise<DeadLetter | undefined> =>
+    (await database.query<DeadLetter>(deadLetter, [id]))[0],
 
   /** Has it tried again, from the first attempt on. @returns whether there is such a dead letter */
   replay: async (database: Queryable, id: string): Promise<boolean> => (await database.query(replay, [id])).length > 0,

@@ -1,15 +1,24 @@
-import { type Queryable, sqlState } from '../database/database';
-import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
-import type { ParkedEvent, ToPark } from './parked-events';
+import type { Queryable } from '../database/database';
+import { Fenced } from '../lease';
+import {
+  apart,
+  byStream,
+  type Delivery,
+  type Desk,
+  failedRun,
+  isOutage,
+  parkAndAdvance,
+  type Redelivered,
+  upToFailure,
+} from './delivery';
+import type { ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
 import type { Projection } from './subscriber';
-
-/** Classes of SQLSTATE of what no event is to blame for: rollbacks, a lack of resources, the system's own errors. */
-const passing = /^(40|53|58)/;
 
 /** Exactly once: the rows of the read model and the checkpoint are one transaction. */
 export class ProjectionDelivery implements Delivery {
   readonly afterLastAttempt = 'block';
+  readonly retriedAtOnce = 1;
   private readonly types: ReadonlySet<string>;
 
   /** @param schema where the tables are that are to be written, those of a rebuild perhaps */
@@ -38,13 +47,18 @@ export class ProjectionDelivery implements Delivery {
     for (const { event } of toPark) desk.parkedStreams.add(event.stream);
   }
 
-  async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent, at: Position): Promise<void> {
-    await desk.database.transaction(async (transaction) => {
-      await desk.checkpoint.lock(transaction, at);
-      await this.searchIn(transaction);
-      await this.projection.project([event], transaction);
-      await desk.parked.remove(transaction, parked);
-    });
+  /** The lock keeps a projection from being at two transactions at once; that the parked rows are still there, keeps it exact. */
+  redeliver(desk: Desk, run: readonly StoredEvent[]): Promise<Redelivered> {
+    return upToFailure(run, (part) =>
+      desk.database.transaction(async (transaction) => {
+        await desk.checkpoint.lock(transaction);
+        if ((await desk.parked.remove(transaction, part)) < part.length) throw new Fenced(this.projection.name);
+        await this.searchIn(transaction);
+        await this.projection.project(part, transaction);
+        // Nobody else could, as the row is locked.
+        await desk.checkpoint.renew(transaction);
+      }),
+    );
   }
 
   /** Projects all, or - if that fails - stream by stream. @returns the events of the streams that failed */
@@ -74,7 +88,7 @@ export class ProjectionDelivery implements Delivery {
       await transaction.query({ text: 'RELEASE SAVEPOINT projecting' });
       return undefined;
     } catch (error) {
-      if (passing.test(sqlState(error) ?? '')) throw error;
+      if (isOutage(error)) throw error;
       await transaction.query({ text: 'ROLLBACK TO SAVEPOINT projecting' });
       return error ?? new Error('failed without a reason');
     }

@@ -1,6 +1,16 @@
-import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
-import { readOfOthers, readPlaceBack } from './event-log-reader';
-import type { ParkedEvent, ToPark } from './parked-events';
+import {
+  anotherGetsThrough,
+  apart,
+  byStream,
+  type Delivery,
+  type Desk,
+  failedRun,
+  parkAndAdvance,
+  type Redelivered,
+  upToFailure,
+} from './delivery';
+import { readPlaceBack } from './event-log-reader';
+import type { ToPark } from './parked-events';
 import type { Position, StoredEvent } from './stored-event';
 import { Lost, OutOfReach, type Publisher } from './subscriber';
 import { within } from './within';
@@ -8,6 +18,7 @@ import { within } from './within';
 /** At least once, in order per stream, in batches. */
 export class PublisherDelivery implements Delivery {
   readonly afterLastAttempt = 'block';
+  readonly retriedAtOnce = 1;
   private readonly types: ReadonlySet<string> | undefined;
 
   constructor(private readonly publisher: Publisher) {
@@ -31,9 +42,12 @@ export class PublisherDelivery implements Delivery {
     await this.orRewind(desk, at, () => within(publisher.name, () => publisher.check!(receipt)));
   }
 
-  async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent): Promise<void> {
-    await this.hand(desk, [event]);
-    await desk.parked.remove(desk.database, parked);
+  redeliver(desk: Desk, run: readonly StoredEvent[]): Promise<Redelivered> {
+    return upToFailure(run, async (part) => {
+      desk.mayGoOn();
+      await this.hand(desk, part);
+      await desk.parked.remove(desk.database, part);
+    });
   }
 
   /** What was lost is before the checkpoint, which is moved back. @throws whatever `work` throws */
@@ -87,21 +101,9 @@ export class PublisherDelivery implements Delivery {
     }
   }
 
-  /**
-   * Whether an event of another stream can be published, which is published again in its turn. If there is none, nobody is
-   * kept waiting by those that fail.
-   */
-  private async getsThrough(desk: Desk, runs: readonly StoredEvent[][], to: Position): Promise<boolean> {
-    const failing = runs.map((run) => run[0]!.stream);
-    const streams = [...failing, ...desk.parkedStreams];
-    const probe = await readOfOthers(desk.database, to, streams, this.types && [...this.types]);
-    if (!probe) return false;
-    try {
-      await this.hand(desk, [probe]);
-      return true;
-    } catch {
-      return false;
-    }
+  private getsThrough(desk: Desk, runs: readonly StoredEvent[][], to: Position): Promise<boolean> {
+    const types = this.types && [...this.types];
+    return anotherGetsThrough(desk, runs, to, types, (probe) => this.hand(desk, [probe]));
   }
 
   private async hand({ checkpoint }: Desk, events: readonly StoredEvent[]): Promise<string | undefined> {

@@ -1,9 +1,20 @@
 import type { DomainEvent } from '../../kernel/event';
 import { becauseOf } from './because-of';
-import { apart, byStream, type Delivery, type Desk, failedRun, parkAndAdvance } from './delivery';
-import type { ParkedEvent, ToPark } from './parked-events';
+import {
+  anotherGetsThrough,
+  apart,
+  byStream,
+  type Delivery,
+  type Desk,
+  failedRun,
+  isOutage,
+  parkAndAdvance,
+  type Redelivered,
+} from './delivery';
+import type { ToPark } from './parked-events';
 import { type EventClass, type Position, revive, type StoredEvent } from './stored-event';
 import type { AfterLastAttempt } from './subscriber';
+import { inSpan, type SpanStart } from '../tracing/spans';
 import { within } from './within';
 
 /** Streams that are handled at the same time. */
@@ -15,6 +26,7 @@ export interface EventHandler {
 
 /** At least once, in order per stream: every event is handled and awaited, then the checkpoint moves. */
 export class ReactionDelivery implements Delivery {
+  readonly retriedAtOnce = streamsAtOnce;
   private readonly classes: ReadonlyMap<string, EventClass>;
 
   constructor(
@@ -33,36 +45,72 @@ export class ReactionDelivery implements Delivery {
   async deliver(desk: Desk, events: readonly StoredEvent[], from: Position, to: Position): Promise<void> {
     const { free, behind } = apart(desk, events);
     const runs = byStream(free);
-    const toPark: ToPark[] = behind;
+    const failed: ToPark[] = [];
+    const errors: unknown[] = [];
+    const waiting = runs.values();
     const work = async (): Promise<void> => {
-      for (let run = runs.shift(); run; run = runs.shift()) toPark.push(...(await this.handleRun(desk, run)));
+      for (const run of waiting) {
+        const { delivered, error } = await this.handleRun(desk, run);
+        if (delivered === run.length) continue;
+        failed.push(...failedRun(run.slice(delivered), error));
+        errors.push(error);
+      }
     };
-    const ended = await Promise.allSettled(Array.from({ length: streamsAtOnce }, work));
+    const ended = await Promise.allSettled(Array.from({ length: Math.min(streamsAtOnce, runs.length) }, work));
     const fenced = ended.find((outcome) => outcome.status === 'rejected');
     if (fenced) throw fenced.reason;
-    await parkAndAdvance(desk, toPark, from, to);
+    const nothingGotThrough = failed.length > 0 && failed.length === free.length;
+    if (nothingGotThrough && (await this.nobodyGetsThrough(desk, runs, to, errors))) throw errors[0];
+    await parkAndAdvance(desk, [...behind, ...failed], from, to);
   }
 
-  async redeliver(desk: Desk, event: StoredEvent, parked: ParkedEvent): Promise<void> {
-    await this.handle(event);
-    await desk.parked.remove(desk.database, parked);
+  async redeliver(desk: Desk, run: readonly StoredEvent[]): Promise<Redelivered> {
+    const handled: StoredEvent[] = [];
+    try {
+      return await this.handleRun(desk, run, handled);
+    } finally {
+      await desk.parked.remove(desk.database, handled);
+    }
   }
 
-  /** @returns the event that failed and those behind it. @throws Fenced, Stopping */
-  private async handleRun(desk: Desk, run: readonly StoredEvent[]): Promise<ToPark[]> {
-    for (const [place, event] of run.entries()) {
+  /** Several streams that fail, and no other that gets through, have no fault of their own. */
+  private async nobodyGetsThrough(
+    desk: Desk,
+    runs: readonly StoredEvent[][],
+    to: Position,
+    errors: readonly unknown[],
+  ): Promise<boolean> {
+    if (errors.some(isOutage)) return true;
+    const types = [...this.classes.keys()];
+    return runs.length > 1 && !(await anotherGetsThrough(desk, runs, to, types, (probe) => this.handle(probe)));
+  }
+
+  /** @param handled is told those that were, even if it throws. @throws Fenced, Stopping */
+  private async handleRun(desk: Desk, run: readonly StoredEvent[], handled: StoredEvent[] = []): Promise<Redelivered> {
+    for (const event of run) {
       desk.mayGoOn();
       try {
         await this.handle(event);
       } catch (error) {
-        return failedRun(run.slice(place), error);
+        return { delivered: handled.length, error };
       }
+      handled.push(event);
     }
-    return [];
+    return { delivered: run.length };
   }
 
   private async handle(stored: StoredEvent): Promise<void> {
     const event = revive(stored, this.classes.get(stored.type)!);
-    await within(this.name, () => becauseOf(stored, this.name, () => this.handler.handle(event)));
+    const handled = (): Promise<unknown> =>
+      within(this.name, () => becauseOf(stored, this.name, () => this.handler.handle(event)));
+    await inSpan(() => this.spanOf(stored), handled);
+  }
+
+  private spanOf({ type, id, correlationId }: StoredEvent): SpanStart {
+    return {
+      name: `reaction ${this.name}`,
+      correlationId,
+      attributes: { 'batchwise.event': type, 'batchwise.event_id': id },
+    };
   }
 }

@@ -14,9 +14,11 @@ import { type Attempts, patientAttempts } from './parked-events';
 import { ProjectionDelivery } from './projection-delivery';
 import { PublisherDelivery } from './publisher-delivery';
 import { type EventHandler, ReactionDelivery } from './reaction-delivery';
+import { RecentEvents } from './recent-events';
 import type { EventClass, Position } from './stored-event';
 import { Projection, Publisher, Reaction } from './subscriber';
-import { Subscription, type SubscriptionObserver } from './subscription';
+import { Subscription } from './subscription';
+import type { SubscriptionObserver } from './subscription-observer';
 
 /** Milliseconds between looks at the end of the log, for events of other replicas. */
 const lookEvery = 50;
@@ -68,10 +70,10 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
 
   /** Begins to deliver. Not before the application is up: reactions send commands. */
   start(): void {
-    for (const [name, delivery] of this.subscribers) {
-      const { database, owner, attempts, leaseSeconds } = this;
-      this.subscriptions.push(new Subscription(database, name, delivery, owner, attempts, this, leaseSeconds));
-    }
+    const { database, owner, attempts, leaseSeconds } = this;
+    const log = new RecentEvents(database);
+    for (const [name, delivery] of this.subscribers)
+      this.subscriptions.push(new Subscription(database, log, name, delivery, owner, attempts, this, leaseSeconds));
     for (const subscription of this.subscriptions) subscription.start();
     this.signal.listen(() => {
       this.poked = true;

@@ -62,6 +62,7 @@ export abstract class Publisher {
   }
 
   /**
+   * Called for one batch after the other; beside that, parked events of other streams may be tried again.
    * @param receipt what the batch before returned; null: nothing
    * @returns a receipt, by which the receiver can be asked later whether it still has the batch: kept beside the checkpoint
    * @throws to have the whole batch again, later; OutOfReach; Lost

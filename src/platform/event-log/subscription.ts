@@ -4,26 +4,20 @@ import { Fenced } from '../lease';
 import { sleepUntil } from '../sleep-until';
 import { Checkpoint } from './checkpoints';
 import { type Delivery, type Desk, Stopping } from './delivery';
-import { isBehind, readAfter, readEvent } from './event-log-reader';
-import { type Attempts, type ParkedEvent, ParkedEvents } from './parked-events';
-import type { Position } from './stored-event';
-import { OutOfReach } from './subscriber';
+import { isBehind } from './event-log-reader';
+import { type Attempts, ParkedEvents } from './parked-events';
+import { ParkedRetries } from './parked-retries';
+import { pageSize, type RecentEvents } from './recent-events';
+import type { Position, StoredEvent } from './stored-event';
+import type { SubscriptionObserver } from './subscription-observer';
+import { inSpan, type SpanStart } from '../tracing/spans';
 
-const batchSize = 500;
-/** Milliseconds between looks at the parked events, at the lease of others, and the first pause after a failure. */
-const pauses = { parked: 500, lease: 1_000, failure: 100, longestFailure: 5_000 };
+/** Milliseconds between looks at the log, at the lease of others, and the first pause after a failure. */
+const pauses = { log: 500, lease: 1_000, failure: 100, longestFailure: 5_000 };
 /** While there are events that an open transaction still keeps back. */
 const keptBackPause = 15;
-/** Milliseconds that parked events may take before the others have their turn. */
-const parkedTurn = 250;
-
-/** What a subscription tells about itself. */
-export interface SubscriptionObserver {
-  /** It could not deliver, or do its own work; it will try again. */
-  failed(subscriber: string, error: unknown): void;
-  /** An event has failed for the last time. */
-  deadLetter(subscriber: string, stream: string, version: number, error: unknown): void;
-}
+/** Milliseconds after which a place is stored that was reached by events which nobody wanted. */
+const storeWithin = 200;
 
 /** One subscriber's way through the log, on one replica: leases it, reads, delivers, remembers. */
 export class Subscription {
@@ -40,6 +34,7 @@ export class Subscription {
   /** @param owner names this replica among all */
   constructor(
     private readonly database: Database,
+    private readonly log: RecentEvents,
     readonly name: string,
     private readonly delivery: Delivery,
     owner: string,
@@ -65,8 +60,7 @@ export class Subscription {
   /** There is something new: the log reaches to `head`. */
   wake(head: Position): void {
     this.head = head;
-    this.woken = true;
-    this.wakeUp();
+    this.wakeAnyway();
   }
 
   private async run(): Promise<void> {
@@ -76,8 +70,7 @@ export class Subscription {
         if (at) await this.checkpoint.keepDuring(this.database, () => this.work(at));
         else await this.rest(pauses.lease);
       } catch (error) {
-        if (error instanceof Stopping) break;
-        if (!(error instanceof Fenced)) this.observer.failed(this.name, error);
+        if (!(error instanceof Fenced || error instanceof Stopping)) this.observer.failed(this.name, error);
         await this.rest(this.pause);
         this.pause = Math.min(pauses.longestFailure, this.pause * 2);
       }
@@ -85,72 +78,79 @@ export class Subscription {
     await this.checkpoint.release(this.database).catch(() => undefined);
   }
 
-  /** Works until it is stopped. */
+  /** Works until it is stopped. @throws Fenced, or what it could not go on for */
   private async work(start: Position): Promise<void> {
+    const over = new AbortController();
+    const desk = await this.deskUntil(over.signal);
+    const retries = new ParkedRetries(this.name, this.delivery, desk, this.observer, () => this.wakeAnyway());
+    const retrying = retries.run(over);
+    try {
+      await this.follow(desk, retries, start);
+    } finally {
+      over.abort();
+      await retrying;
+    }
+  }
+
+  private async deskUntil(over: AbortSignal): Promise<Desk> {
     const { database, checkpoint, parked } = this;
     const mayGoOn = (): void => {
       checkpoint.requireHeld();
-      if (this.stopped) throw new Stopping();
+      if (this.stopped || over.aborted) throw new Stopping();
     };
-    const desk: Desk = { database, checkpoint, parked, mayGoOn, parkedStreams: await parked.streams(database) };
+    return { database, checkpoint, parked, mayGoOn, parkedStreams: await parked.streams(database) };
+  }
+
+  /** Reads the log and delivers. Events that nobody wants cost no more than to be passed by, and a look at times. */
+  private async follow(desk: Desk, retries: ParkedRetries, start: Position): Promise<void> {
     let at = start;
-    let parkedAt = 0;
-    while (!this.stopped) {
+    let stored = start;
+    let storeAt = 0;
+    for (;;) {
       this.woken = false;
-      checkpoint.requireHeld();
-      const events = await readAfter(database, at, batchSize);
-      const last = events.at(-1);
-      if (last) {
-        const to = { transactionId: last.transactionId, position: last.position };
-        const wanted = events.filter((event) => this.delivery.wants(event.type));
-        await this.delivery.deliver(desk, wanted, at, to);
-        at = to;
-      } else {
-        await this.delivery.idle?.(desk, at);
-      }
-      let hurry = events.length === batchSize;
-      if (performance.now() >= parkedAt) {
-        const more = await this.redeliver(desk, at);
-        hurry ||= more;
-        parkedAt = more ? 0 : performance.now() + pauses.parked;
+      desk.mayGoOn();
+      await this.lookAgainAt(desk, retries);
+      const events = await this.log.after(at);
+      const wanted = events.filter((event) => this.delivery.wants(event.type));
+      at = placeOf(events.at(-1)) ?? at;
+      if (wanted.length > 0 || (at !== stored && performance.now() >= storeAt)) {
+        await this.deliver(desk, retries, wanted, stored, at);
+        stored = at;
+        storeAt = performance.now() + storeWithin;
+      } else if (events.length === 0) {
+        await this.delivery.idle?.(desk, stored);
       }
       this.pause = pauses.failure;
-      const keptBack = this.head !== undefined && isBehind(at, this.head);
-      if (!hurry) await this.sleep(keptBack ? keptBackPause : pauses.parked);
+      const behind = this.head !== undefined && isBehind(at, this.head);
+      if (events.length === pageSize || (events.length > 0 && behind)) continue;
+      await this.sleep(behind ? keptBackPause : at === stored ? pauses.log : storeWithin);
     }
   }
 
-  /**
-   * Tries the parked events that are due, each stream in the order of its versions.
-   * @returns whether the turn was over before they were through
-   */
-  private async redeliver(desk: Desk, at: Position): Promise<boolean> {
-    const until = performance.now() + parkedTurn;
-    const isOver = (): boolean => this.stopped || performance.now() >= until;
-    const due = await desk.parked.due(desk.database);
-    for (const first of due) {
-      let next: ParkedEvent | undefined = first;
-      while (next && !isOver()) {
-        await this.tryAgain(desk, next, at);
-        next = await desk.parked.dueIn(desk.database, next.stream);
-      }
-    }
-    const still = await desk.parked.streams(desk.database);
-    desk.parkedStreams.clear();
-    for (const stream of still) desk.parkedStreams.add(stream);
-    return due.length > 0 && isOver();
+  private async deliver(
+    desk: Desk,
+    retries: ParkedRetries,
+    events: readonly StoredEvent[],
+    from: Position,
+    to: Position,
+  ): Promise<void> {
+    const before = desk.parkedStreams.size;
+    const deliver = (): Promise<void> => this.delivery.deliver(desk, events, from, to);
+    await (events.length > 0 ? inSpan(() => batchSpan(this.name, events), deliver) : deliver());
+    if (desk.parkedStreams.size > before) retries.wake();
   }
 
-  private async tryAgain(desk: Desk, parked: ParkedEvent, at: Position): Promise<void> {
-    const event = await readEvent(desk.database, parked.stream, parked.version);
-    desk.checkpoint.requireHeld();
-    try {
-      await this.delivery.redeliver(desk, event!, parked, at);
-    } catch (error) {
-      if ([Fenced, Stopping, OutOfReach].some((kind) => error instanceof kind)) throw error;
-      const last = await desk.parked.failAgain(desk.database, parked, error);
-      if (last) this.observer.deadLetter(this.name, parked.stream, parked.version, error);
+  /** Streams leave those that are parked here only, between two batches, so that nothing is parked behind what has left. */
+  private async lookAgainAt(desk: Desk, retries: ParkedRetries): Promise<void> {
+    if (retries.changed.size === 0) return;
+    const streams = [...retries.changed];
+    retries.changed.clear();
+    const still = await desk.parked.streams(desk.database, streams);
+    for (const stream of streams) {
+      if (still.has(stream)) desk.parkedStreams.add(stream);
+      else desk.parkedStreams.delete(stream);
     }
+    if (still.size > 0) retries.wake();
   }
 
   private get stopped(): boolean {
@@ -162,9 +162,26 @@ export class Subscription {
     await delay(milliseconds, undefined, { signal: this.stopping.signal }).catch(() => undefined);
   }
 
+  private wakeAnyway(): void {
+    this.woken = true;
+    this.wakeUp();
+  }
+
   /** Sleeps until woken, or for so many milliseconds. */
   private async sleep(milliseconds: number): Promise<void> {
     if (this.woken || this.stopped) return;
     await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), milliseconds);
   }
 }
+
+/** A batch belongs to the trace of its events, if they all have the same. */
+function batchSpan(subscriber: string, events: readonly StoredEvent[]): SpanStart {
+  const { correlationId } = events[0]!;
+  const isOfOne = events.every((event) => event.correlationId === correlationId);
+  const attributes = { 'batchwise.events': events.length };
+  return { name: `deliver ${subscriber}`, attributes, correlationId: isOfOne ? correlationId : null };
+}
+
+/** The place alone, so that the event can be forgotten. */
+const placeOf = (event: StoredEvent | undefined): Position | undefined =>
+  event && { transactionId: event.transactionId, position: event.position };

@@ -9,15 +9,18 @@ interface Package {
   readonly license: string;
 }
 
-const { version, license } = JSON.parse(readFileSync(join(__dirname, '../../../package.json'), 'utf8')) as Package;
+export const { version, license } = JSON.parse(
+  readFileSync(join(__dirname, '../../../package.json'), 'utf8'),
+) as Package;
 
 const description = `Promises order lines to batches of stock - in the warehouse, or on a ship with an ETA - and never
 promises the same unit twice.
 
 Errors are RFC 9457 problems whose \`code\` is stable. Sending the same request again is safe: it takes effect once and gets
-the same answer. Of a JSON key that occurs twice the last value counts. Unless the service has no credential at all, every operation
+the same answer; with an \`Idempotency-Key\`, to the byte. Of a JSON key that occurs twice the last value counts. Unless the service has no credential at all, every operation
 needs one that allows its scope: an API key, or an access token. Every answer carries \`X-Request-Id\` and
-\`X-Correlation-Id\`; an id of your own that is sent along under the same name is taken over.`;
+\`X-Correlation-Id\`; an id of your own that is sent along under the same name is taken over.
+What is told and taken by messages is described at \`/docs/asyncapi.json\`.`;
 
 /** The OpenAPI document of everything that `app` serves. */
 export function openApiDocument(app: INestApplication): OpenAPIObject {
@@ -29,11 +32,14 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setLicense(license, '')
     .addServer('/', 'This service')
     .addTag('Batches', 'What stock there is, and when it arrives.')
+    .addTag('Stock', 'How much there is of a SKU, what will be free, and what happened to it.')
     .addTag('Imports', 'Taking in supplier files.')
     .addTag('Thresholds', 'When stock is low.')
     .addTag('Allocations', 'Promising single order lines.')
     .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
+    .addTag('Events', 'What has happened, and what happens: to be read at any time, from anywhere on.')
     .addTag('Plans', 'What would happen if, and why.')
+    .addTag('Webhooks', 'Telling other systems what happened.')
     .addTag(
       'Book contract',
       'The routes of the book Architecture Patterns with Python, exactly as its clients know them.',

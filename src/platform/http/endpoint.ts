@@ -1,7 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { RouteConfig } from '@nestjs/platform-fastify';
-import { ApiOperation, ApiResponse } from '@nestjs/swagger';
+import { ApiHeader, ApiOperation, ApiResponse } from '@nestjs/swagger';
 import { z } from 'zod';
+import { aboutKeys, keyHeader, keyNotSupported, replayedHeader } from './idempotency-docs';
 import { Problem, problem } from './problem';
 import type { Scope } from './scope';
 
@@ -56,7 +57,8 @@ export const locationHeader = {
 
 /**
  * Says what a credential must allow for an operation, and documents it: what it is called, what it is for, and everything that
- * it answers. It takes the place of `@RouteConfig`.
+ * it answers. It takes the place of `@RouteConfig`. One that changes something, as its problems say ({@link busy}), takes an
+ * idempotency key, unless its body streams.
  */
 export function Endpoint(
   operationId: string,
@@ -65,7 +67,8 @@ export function Endpoint(
   const usual = [...(scope === 'public' ? [] : notAdmitted(scope)), internal].filter(
     ({ status, code }) => !(status in answers) && problems.every((problem) => problem.code !== code),
   );
-  const failures = [...problems, ...usual];
+  const keyed = streams === undefined && problems.includes(outcomeUnknown);
+  const failures = [...problems, ...(keyed ? aboutKeys : streams ? [keyNotSupported] : []), ...usual];
   return applyDecorators(
     RouteConfig({ scope, ...(errors && { errors }), ...(streams && { streams }) }),
     ApiOperation({
@@ -74,8 +77,13 @@ export function Endpoint(
       security: securityOf(scope),
       ...(description !== undefined && { description }),
     }),
-    ...Object.entries(answers).map(([status, answer]) =>
-      ApiResponse({ status: Number(status), ...(answer as object) }),
+    ...(keyed ? [ApiHeader(keyHeader)] : []),
+    ...Object.entries(answers).map(([status, { headers, ...answer }]: [string, Answer]) =>
+      ApiResponse({
+        status: Number(status),
+        ...(answer as object),
+        ...((headers ?? keyed) && { headers: { ...headers, ...(keyed && replayedHeader) } }),
+      }),
     ),
     ...[...new Set(failures.map(({ status }) => status))].map((status) =>
       ApiResponse({ status, ...(failure(failures.filter((problem) => problem.status === status)) as object) }),
@@ -136,6 +144,12 @@ export const badBody = [
   problem(415, 'unsupported-media-type', 'The body must be sent as application/json.'),
 ];
 
+const outcomeUnknown = problem(
+  503,
+  'outcome-unknown',
+  'The request may or may not have taken effect. Send the same request again.',
+);
+
 /** What every operation may answer that asks the database. */
 export const overloaded = problem(
   503,
@@ -144,7 +158,4 @@ export const overloaded = problem(
 );
 
 /** What every operation that changes something may answer. */
-export const busy = [
-  overloaded,
-  problem(503, 'outcome-unknown', 'The request may or may not have taken effect. Send the same request again.'),
-];
+export const busy = [overloaded, outcomeUnknown];

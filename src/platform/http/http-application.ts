@@ -10,16 +10,18 @@ import { inNetworks } from '../credentials/address';
 import { Authorization } from '../credentials/authorization';
 import { StructuredLogger } from '../logging/structured-logger';
 import { newId } from '../new-id';
-import { inContext } from '../request-context';
+import { inContext, type RequestContext } from '../request-context';
+import { type Attributes, inRequestSpan, traceOf } from '../tracing/spans';
 import { declareScopes } from './declared-scopes';
 import { serveDocs } from './docs';
 import { idPattern } from './fields';
 import { answerHeaders } from './headers';
+import { idempotencyKeyOf } from './idempotency';
 import { readJsonBodies } from './json-body';
 import { problem, problemOf } from './problem';
 import { ProblemFilter } from './problem.filter';
 import { SchemaPipe } from './schema.pipe';
-import { streamBodies } from './streamed-body';
+import { isStreamed, streamBodies } from './streamed-body';
 import { Traffic } from './traffic';
 import { UnfinishedAnswers } from './unfinished-answers';
 import { knownMethods } from './unknown-route';
@@ -51,6 +53,7 @@ export async function createHttpApplication(
   const fastify = adapter.getInstance();
   readJsonBodies(fastify);
   streamBodies(fastify, 'text/csv');
+  streamBodies(fastify, 'application/x-ndjson');
   const methodsOf = knownMethods(fastify);
   declareScopes(fastify);
   const app = await NestFactory.create<NestFastifyApplication>(module, adapter, {
@@ -84,18 +87,27 @@ function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
     // Closed it is in any case: answered, or left by its client.
     reply.raw.once('close', () => {
       traffic.requests.end();
+      traffic.answered(reply.raw.headersSent ? reply.raw.statusCode : 0, reply.elapsedTime);
       unfinished.forget(reply);
     });
     unfinished.watch(reply);
-    const correlationId = idFrom(request.headers['x-correlation-id']) ?? request.id;
+    const correlationId = idFrom(request.headers['x-correlation-id']) ?? traceOf(request.headers) ?? request.id;
     reply.headers(answerHeaders);
     reply.header('x-request-id', request.id);
     reply.header('x-correlation-id', correlationId);
     if (traffic.leaving) reply.header('connection', 'close');
-    const admit = (actor: string) => inContext({ actor, correlationId, causationId: request.id }, done);
+    const contextOf = (actor: string): RequestContext => ({
+      actor,
+      correlationId,
+      causationId: request.id,
+      isAbandoned: () => reply.raw.destroyed,
+      idempotencyKey: idempotencyKeyOf(request, reply, actor),
+    });
+    const goOn = (context: RequestContext): void =>
+      inContext(context, () => inRequestSpan(() => spanOf(request, reply, correlationId), done));
     const actor = authorization.admit(request, reply);
-    if (typeof actor === 'string') admit(actor);
-    else void actor.then(admit, done);
+    if (typeof actor === 'string') goOn(contextOf(actor));
+    else void actor.then(contextOf).then(goOn, done);
   });
   if (!logger.isLevelEnabled('debug')) return;
   const log = new Logger('Http');
@@ -111,6 +123,24 @@ function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
     done();
   });
 }
+
+const spanOf = (
+  { method, routeOptions, headers, id }: FastifyRequest,
+  { raw }: FastifyReply,
+  correlationId: string,
+) => ({
+  name: `${method} ${routeOptions.url ?? ''}`.trimEnd(),
+  correlationId,
+  headers,
+  attributes: {
+    'http.request.method': method,
+    ...(routeOptions.url !== undefined && { 'http.route': routeOptions.url }),
+    'batchwise.request_id': id,
+  },
+  over: (end: (attributes: Attributes, failed: boolean) => void): void => {
+    raw.once('close', () => end({ 'http.response.status_code': raw.statusCode }, raw.statusCode >= 500));
+  },
+});
 
 const idFrom = (header: string | string[] | undefined): string | undefined =>
   typeof header === 'string' && idPattern.test(header) ? header : undefined;
@@ -128,6 +158,7 @@ function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyR
 /** What is not HTTP never becomes a request: the answer is written to the socket, which is closed. */
 function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return void socket.destroy();
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT' && isStreamed(socket)) return; // It may take long, if only it goes on.
   const [status, phrase, code] =
     error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? [408, 'Request Timeout', 'request-timeout']

@@ -29,7 +29,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = host.switchToHttp().getRequest<FastifyRequest>();
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     if (reply.sent) return;
-    const problem = problemOf(this.#meant(error, request), request.id);
+    const problem = problemOf(this.#meant(error, request), request.repeatOf ?? request.id);
     if (problem.status >= 500) this.#report(error, problem, request);
     if (problem.status === 503) reply.header('retry-after', '1');
     if (error instanceof HttpError) reply.headers(error.headers);

@@ -44,7 +44,13 @@ export class InvalidRequest extends HttpError {
   }
 }
 
-const statusOf: Record<ErrorKind, number> = { invalid: 400, 'not-found': 404, conflict: 409, unavailable: 503 };
+const statusOf: Record<ErrorKind, number> = {
+  invalid: 400,
+  'not-found': 404,
+  conflict: 409,
+  mismatch: 422,
+  unavailable: 503,
+};
 
 /** What Fastify refuses on its own, by its code: our code and a sentence of ours. */
 const refusals: Record<string, readonly [code: string, detail: string]> = {

@@ -26,7 +26,8 @@ const parked = {
   name: 'relay-parked',
   text: `
     SELECT s.name AS subscriber, count(p.id) FILTER (WHERE dead_at IS NULL)::int AS parked,
-           count(p.id) FILTER (WHERE dead_at IS NOT NULL)::int AS dead
+           count(p.id) FILTER (WHERE dead_at IS NOT NULL)::int AS dead,
+           coalesce(extract(epoch FROM clock_timestamp() - min(parked_at) FILTER (WHERE dead_at IS NULL)), 0)::float8 AS age
     FROM platform.subscriber AS s LEFT JOIN platform.parked_event AS p ON p.subscriber = s.name GROUP BY s.name`,
 };
 
@@ -34,6 +35,7 @@ interface Parked {
   readonly subscriber: string;
   readonly parked: number;
   readonly dead: number;
+  readonly age: number;
 }
 
 /** The oldest transaction that keeps events back; one that is prepared for two-phase commit belongs to no session. */
@@ -87,6 +89,7 @@ export class RelayMetrics {
     gauge('batchwise_subscriber_lag_seconds', 'Age of the oldest event not delivered yet.', lag, (row) => row.seconds);
     const kept = oncePerScrape<Parked>(database, parked);
     gauge('batchwise_subscriber_parked_events', 'Events that wait for another attempt.', kept, (row) => row.parked);
+    gauge('batchwise_subscriber_parked_seconds', 'Age of the oldest of them.', kept, (row) => row.age);
     gauge('batchwise_subscriber_dead_letters', 'Dead letters neither replayed nor discarded.', kept, (row) => row.dead);
     const oldest = oncePerScrape<{ seconds: number }>(database, oldestTransaction);
     new Gauge({

@@ -6,8 +6,15 @@ const every = 10 * 60_000;
 const keptFor = 60 * 60_000;
 
 const forget = { text: 'DELETE FROM platform.unit_of_work WHERE id < $1' };
+/** They say themselves when they expire: see `IdempotencyKeys`. */
+const forgetKeys = {
+  text: `DELETE FROM platform.idempotency_key WHERE stored_at <= clock_timestamp() - interval '7 days'`,
+};
 
-/** Removes the ids of units of work that nobody can ask for any more. Being UUIDv7, they are ordered by time. */
+/**
+ * Removes what nobody can ask for any more: the ids of units of work - being UUIDv7, they are ordered by time - and what they
+ * kept for idempotency keys.
+ */
 @Injectable()
 export class ForgetOldUnits implements OnApplicationBootstrap, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
@@ -26,6 +33,7 @@ export class ForgetOldUnits implements OnApplicationBootstrap, OnModuleDestroy {
   /** @param now milliseconds since 1970 */
   async forget(now: number): Promise<void> {
     await this.database.query(forget, [firstIdOf(now - keptFor)]);
+    await this.database.query(forgetKeys);
   }
 }
 

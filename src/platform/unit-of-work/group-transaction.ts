@@ -1,12 +1,14 @@
 import { allSent, type Connection, type Database, isStatementError, sqlState } from '../database/database';
 import { appendEvents, type NewEvent } from '../event-log/event-log';
+import type { Claim } from '../idempotency/idempotency-key';
+import { IdempotencyKeys } from '../idempotency/idempotency-keys';
 import { newId } from '../new-id';
 import type { RequestContext } from '../request-context';
+import { currentSpan, inSpan } from '../tracing/spans';
 import type { AggregateSession, AggregateStore } from './aggregate-store';
 import { attemptLoading } from './attempt-loading';
+import type { Outcome } from './outcome';
 import type { Waiting } from './work-queue';
-
-export type Outcome = { readonly result: unknown } | { readonly error: unknown };
 
 /** A piece of work on its way through the unit of work. */
 export class Work<Needs, Repository> implements Waiting {
@@ -17,6 +19,10 @@ export class Work<Needs, Repository> implements Waiting {
   settled = false;
   /** Known once its needs are resolved. */
   keys: readonly string[] = [];
+  /** Whose part its transactions are. */
+  readonly span = currentSpan();
+  /** What it claims, if its request has an idempotency key. */
+  readonly claim: Claim | undefined;
 
   constructor(
     readonly place: number,
@@ -26,12 +32,15 @@ export class Work<Needs, Repository> implements Waiting {
     /** When its caller must have an answer, in milliseconds of performance.now(): wall clocks jump. */
     readonly deadline: number,
     private readonly answer: (outcome: Outcome) => void,
-  ) {}
+  ) {
+    this.claim = context.idempotencyKey?.claim();
+  }
 
   /** Answers the caller, once. */
   settle(outcome: Outcome): void {
     if (this.settled) return;
     this.settled = true;
+    if (outcome.repeatOf !== undefined) this.claim?.request.repeats(outcome.repeatOf);
     this.answer(outcome);
   }
 }
@@ -133,7 +142,15 @@ export class GroupTransaction<Needs, Repository> {
    * Locks, loads, runs the works and commits. On return every work of {@link works} has its outcome.
    * @throws whatever the database reports. If {@link inDoubt} is not set then, nothing happened.
    */
-  async attempt(): Promise<void> {
+  attempt(): Promise<void> {
+    const partOf = (): readonly unknown[] => this.works.flatMap(({ span }) => span ?? []);
+    return inSpan(
+      () => ({ name: `transaction ${this.store.kind}`, partOf }),
+      () => this.attemptOnce(),
+    );
+  }
+
+  private async attemptOnce(): Promise<void> {
     const connection = await this.database.connect();
     try {
       await this.work(connection);
@@ -177,22 +194,31 @@ export class GroupTransaction<Needs, Repository> {
     this.leaveOutThoseBeside(had);
 
     const session = this.store.open();
-    const busy = await session.load(
+    const loading = session.load(
       connection,
       [...had],
       this.works.map((work) => work.needs),
-      { now: locks.at(-1)!.now, wait, thorough: this.thorough },
+      // Works that lead nowhere lock nothing; there is nothing to record then, and no matter when.
+      { now: locks.at(-1)?.now ?? new Date().toISOString(), wait, thorough: this.thorough },
     );
+    // Sent behind what loads, so that it takes no further round trip.
+    const claims = this.works.flatMap(({ claim }) => claim ?? []);
+    const keys = claims.length > 0 ? new IdempotencyKeys(claims) : undefined;
+    if (keys) await allSent([loading, keys.look(connection)]);
+    const busy = await loading;
     for (const key of busy) had.delete(key);
     this.contended.push(...busy);
     for (const work of this.works) work.keys = [...new Set([...work.keys, ...session.keysOf(work.needs)])];
     this.leaveOutThoseBeside(had);
 
     const events: NewEvent[] = [];
-    for (const work of this.works) await this.run(work, session, connection, events);
+    for (const work of this.works) await this.run(work, session, connection, events, keys);
     this.events = events.length;
-    if (events.length === 0) await connection.query(rollback);
-    else await this.storeAndCommit(connection, session, events, idIsStored);
+    if (events.length === 0 && !keys?.haveAnswers) return void (await connection.query(rollback));
+    await this.storeAndCommit(connection, idIsStored, [
+      ...(events.length > 0 ? [...session.store(connection), appendEvents(connection, events)] : []),
+      ...(keys?.store(connection) ?? []),
+    ]);
   }
 
   private async lock(connection: Connection, wait: boolean): Promise<LockRow[]> {
@@ -242,31 +268,35 @@ export class GroupTransaction<Needs, Repository> {
     session: AggregateSession<Needs, Repository>,
     connection: Connection,
     events: NewEvent[],
+    keys: IdempotencyKeys | undefined,
   ): Promise<void> {
+    const known = work.claim && keys?.outcomeOf(work.claim);
+    if (known) {
+      work.begun = known.repeatOf !== undefined;
+      work.outcome = known;
+      return;
+    }
     const attempted = await attemptLoading(session, connection, work.run, () => !work.settled);
     if (!attempted) return;
     if ('error' in attempted) {
       work.outcome = attempted;
-      return;
+    } else {
+      for (const { key, version, event, occurredAt } of attempted.events) {
+        events.push({ stream: `${this.store.kind}:${key}`, version, event, occurredAt, context: work.context });
+      }
+      work.begun = true;
+      work.outcome = { result: attempted.result };
     }
-    for (const { key, version, event, occurredAt } of attempted.events) {
-      events.push({ stream: `${this.store.kind}:${key}`, version, event, occurredAt, context: work.context });
-    }
-    work.begun = true;
-    work.outcome = { result: attempted.result };
+    if (work.claim) keys?.keep(work.claim, work.outcome);
   }
 
+  /** @param sent statements that were sent just now */
   private async storeAndCommit(
     connection: Connection,
-    session: AggregateSession<Needs, Repository>,
-    events: readonly NewEvent[],
     idIsStored: boolean,
+    sent: readonly Promise<unknown>[],
   ): Promise<void> {
-    const stored = [
-      ...session.store(connection),
-      appendEvents(connection, events),
-      ...(idIsStored ? [] : [connection.query(insertId, [this.id])]),
-    ];
+    const stored = [...sent, ...(idIsStored ? [] : [connection.query(insertId, [this.id])])];
     // A statement that could not even be sent fails in this turn of the event loop. Behind one that fails in the server
     // COMMIT only rolls back, so it need not wait for the answers.
     if (await failsAtOnce(stored)) await allSent(stored);

@@ -3,7 +3,8 @@ import { OutcomeUnknown, Overloaded, UnitOfWork } from '../../kernel/unit-of-wor
 import { type Database, isConnectionLost, sqlState } from '../database/database';
 import { currentContext } from '../request-context';
 import type { AggregateStore } from './aggregate-store';
-import { GroupTransaction, keysOf, type Outcome, Work } from './group-transaction';
+import { GroupTransaction, keysOf, Work } from './group-transaction';
+import type { Outcome } from './outcome';
 import { WorkQueue } from './work-queue';
 
 export interface GroupingOptions {
@@ -141,11 +142,11 @@ export class GroupingUnitOfWork<Needs, Repository> extends UnitOfWork<Needs, Rep
   private enqueue(work: Work<Needs, Repository>, keys: readonly string[]): void {
     if (work.settled) return;
     work.keys = [...new Set(keys)];
-    if (keys.length === 0) work.settle(this.runOnNothing(work));
+    if (keys.length === 0 && !work.claim) work.settle(this.runOnNothing(work));
     else if (this.queue.add(work)) this.schedulePump();
   }
 
-  /** Works whose needs lead nowhere find nothing, which needs no transaction. */
+  /** Works whose needs lead nowhere find nothing, which needs no transaction, unless that is to be remembered. */
   private runOnNothing(work: Work<Needs, Repository>): Outcome {
     try {
       return { result: this.store.open().attempt(work.run).result };

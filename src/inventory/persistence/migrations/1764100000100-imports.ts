@@ -16,8 +16,9 @@ export class Imports1764100000100 implements MigrationInterface {
         -- SHA-256 of its content, once that is known.
         digest      bytea,
         rows        integer     NOT NULL DEFAULT 0,
-        -- The line up to which it is done.
-        position    integer     NOT NULL DEFAULT 0,
+        -- The row up to which it is done.
+        done_sku    text        NOT NULL DEFAULT '',
+        done_line   integer     NOT NULL DEFAULT 0,
         created     integer     NOT NULL DEFAULT 0,
         changed     integer     NOT NULL DEFAULT 0,
         unchanged   integer     NOT NULL DEFAULT 0,
@@ -42,17 +43,19 @@ export class Imports1764100000100 implements MigrationInterface {
       CREATE INDEX import_untidy ON inventory.import (started_at) WHERE NOT tidy;
 
       CREATE TABLE inventory.import_row (
-        import_id  uuid    NOT NULL,
-        line       integer NOT NULL,
-        ref        text,
-        sku        text,
-        qty        integer,
-        eta        date,
+        import_id uuid    NOT NULL,
+        -- Empty: see the problem.
+        sku       text    NOT NULL DEFAULT '' COLLATE "C",
+        line      integer NOT NULL,
+        ref       text    COLLATE "C",
+        qty       integer,
+        eta       date,
         -- Why the row says nothing that can be understood.
-        problem    text,
-        -- The line that names the same reference before, if there is one.
-        first_line integer,
-        PRIMARY KEY (import_id, line)
+        problem   text,
+        -- The first row that names the same reference, if it is another one.
+        first     json,
+        -- In this order they are worked off: those of a SKU together, because they are decided together.
+        PRIMARY KEY (import_id, sku, line)
       );
 
       CREATE TABLE inventory.import_reject (
