@@ -25,20 +25,22 @@ const manyLines: Comparison = {
     const ledger = new Ledger();
     const draws = profile.draws();
     let next = 0;
-    let lines = 0;
-    const measured = await withServers([startServer('service', database)], ([server]) => {
+    const done = { orders: 0, lines: 0 };
+    const measured = await withServers([startServer('service', database)], async ([server]) => {
       const order = async (): Promise<boolean> => {
         const drawn = draws[next++ % draws.length]!;
         const { orderId } = newLine('');
-        const done = await sent('POST', `${server!.url}/v1/orders`, { orderId, ...drawn });
-        if (done) lines += drawn.lines.length;
-        return done;
+        if (!(await sent('POST', `${server!.url}/v1/orders`, { orderId, ...drawn }))) return false;
+        done.orders += 1;
+        done.lines += drawn.lines.length;
+        return true;
       };
+      await keepBusy(order, waiting, 1);
       return keepBusy(order, waiting, context.quick ? 1 : 10);
     });
-    ledger.add({ acknowledged: lines, unanswered: 0 });
+    ledger.add({ acknowledged: done.lines, unanswered: 0 });
     await audit(ledger, database);
-    const linesPerSecond = (lines / measured.acknowledged) * measured.perSecond;
+    const linesPerSecond = (done.lines / done.orders) * measured.perSecond;
     return [{ load: profile.what, ...columnsOf(measured), 'lines per second': Math.round(linesPerSecond) }];
   },
 };
@@ -57,12 +59,14 @@ const inTheStorm: Comparison = {
     let next = 0;
     const [alone, lines, changed] = await withServers([startServer('service', database)], async ([server]) => {
       const urls = [`${server!.url}/v1/allocations`];
-      const promise = () => load({ urls, connections: waiting, seconds, skus: profile.draws() });
+      const promise = (seconds: number) => load({ urls, connections: waiting, seconds, skus: profile.draws() });
       const change = (): Promise<boolean> => {
         const { ref, change } = changes[next++ % changes.length]!;
         return sent('PATCH', `${server!.url}/v1/batches/${ref}`, change);
       };
-      return [ledger.add(await promise()), ...(await Promise.all([promise(), keepBusy(change, 8, seconds)]))] as const;
+      ledger.add(await promise(1));
+      const alone = ledger.add(await promise(seconds));
+      return [alone, ...(await Promise.all([promise(seconds), keepBusy(change, 8, seconds)]))] as const;
     });
     ledger.add(lines);
     await audit(ledger, database);

@@ -61,7 +61,11 @@ export const ordersOfManyLines = (skus: number): Profile<DrawnOrder> => ({
       const share = random();
       return share < 0.1 ? oneOf(0, 0.01) : share < 0.45 ? oneOf(0.01, 0.1) : oneOf(0.1, 1);
     };
-    const line = (_: unknown, place: number) => ({ lineId: `${place + 1}`, sku: `sku-${sku()}`, qty: whole(quantity, random()) });
+    const line = (_: unknown, place: number) => ({
+      lineId: `${place + 1}`,
+      sku: `sku-${sku()}`,
+      qty: whole(quantity, random()),
+    });
     // Multiples of the golden ratio spread evenly: few orders are enough for all sizes to come as often as they should.
     const size = (place: number): number => whole(linesPerOrder, (place * 0.6180339887) % 1);
     return Array.from({ length: 2 ** 12 }, (_, place) => ({ lines: Array.from({ length: size(place) }, line) }));

@@ -114,7 +114,7 @@ describe('A publisher whose receiver has lost what it had', () => {
       if (!reachable) throw new OutOfReach('nobody answers');
       if (stream === 'thing:bad') throw new Error('indigestible');
     };
-    running = relayOf(database, [shelf], { attempts: { max: 3, wait: (attempts) => (attempts === 1 ? 1 : 0) } });
+    running = relayOf(database, [shelf], { attempts: { max: 3, wait: (attempts) => (attempts === 1 ? 3600 : 0) } });
     running.relay.start();
     await appended(database, 'thing:bad');
     await appended(database, 'thing:a');
@@ -122,6 +122,7 @@ describe('A publisher whose receiver has lost what it had', () => {
     reachable = false;
     const failures = async () => (await running!.metric('batchwise_subscriber_failures_total', 'shelf')) ?? 0;
     const before = await failures();
+    await database.query({ text: 'UPDATE platform.parked_event SET next_attempt_at = clock_timestamp()' });
     await until(async () => (await failures()) > before);
     await appended(database, 'thing:a', 2);
     await until(async () => (await failures()) > before + 2);
