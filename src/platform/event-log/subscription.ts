@@ -14,6 +14,8 @@ import { inSpan, type SpanStart } from '../tracing/spans';
 
 /** Milliseconds between looks at the log, at the lease of others, and the first pause after a failure. */
 const pauses = { log: 500, lease: 1_000, failure: 100, longestFailure: 5_000 };
+/** Between two batches while there is little to deliver at a time: under load, transactions are many and small. */
+const gatheringPause = 25;
 /** While there are events that an open transaction still keeps back. */
 const keptBackPause = 15;
 /** Milliseconds after which a place is stored that was reached by events which nobody wanted. */
@@ -122,7 +124,9 @@ export class Subscription {
       }
       this.pause = pauses.failure;
       const behind = this.head !== undefined && isBehind(at, this.head);
-      if (events.length === pageSize || (events.length > 0 && behind)) continue;
+      if (events.length === pageSize) continue;
+      if (wanted.length > 0) await this.rest(gatheringPause);
+      if (events.length > 0 && behind) continue;
       await this.sleep(behind ? keptBackPause : at === stored ? pauses.log : storeWithin);
     }
   }
