@@ -10,6 +10,7 @@ import { revive } from '../../src/platform/event-log/stored-event';
 import { line } from '../support/allocation-commands';
 import { brokenBy, waysToBreak } from '../support/corruptions';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { deliverable } from '../support/relay-world';
 import { replicaOver } from '../support/replica';
 import { notificationCorruptions } from './corruptions';
 import { booksMail } from './out-of-stock';
@@ -27,6 +28,7 @@ describe('batchwise verify, of notifications', () => {
     await createBatch('b1', 'LAMP', 1);
     for (const order of ['o1', 'o2', 'o3', 'o4']) await allocate(line(order, 'LAMP', 2));
     const reaction = new EmailBuyersWhenOutOfStock(database, booksMail, { announce: () => undefined });
+    await deliverable(database);
     const dealtWith = (await readAfter(database, { transactionId: '0', position: '0' }, 4)).slice(1);
     for (const stored of dealtWith) await reaction.handle(revive(stored, OutOfStock) as OutOfStock);
     const { transactionId, position } = dealtWith.at(-1)!;

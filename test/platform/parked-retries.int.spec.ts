@@ -12,6 +12,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import {
   append,
   appended,
+  deliverable,
   createModel,
   expectedRows,
   type Happened,
@@ -177,6 +178,7 @@ describe('Parked events', () => {
     };
     const [stopped, taker] = [deskOf(randomUUID()), deskOf(randomUUID())];
     await appended(database, 'thing:1', 2);
+    await deliverable(database);
     const run = await readAfter(database, { transactionId: '0', position: '0' }, 10);
     await stopped.checkpoint.lease(database);
     await stopped.parked.park(database, failedRun(run, new Error('not now')));

@@ -11,6 +11,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import {
   append,
   appended,
+  deliverable,
   createModel,
   expectedRows,
   modelRows,
@@ -109,6 +110,7 @@ describe('A projection', () => {
     };
     const [stopped, taker] = [deskOf(randomUUID()), deskOf(randomUUID())];
     const at = (await stopped.checkpoint.lease(database))!;
+    await deliverable(database);
     const events = await readAfter(database, at, 100);
     const deliver = (desk: Desk): Promise<void> => delivery.deliver(desk, events, at, events.at(-1)!);
     await until(async () => (await taker.checkpoint.lease(database)) !== undefined);

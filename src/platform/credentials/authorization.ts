@@ -102,7 +102,8 @@ export class Authorization {
     const { scope } = request.routeOptions.config;
     if (scope === 'public' || request.is404) return true;
     try {
-      allow(await this.#identify(request), scope);
+      // A limit would say nothing about the credential.
+      allow(await this.#identify(request, false), scope);
       return true;
     } catch (error) {
       return !(error instanceof Refused || error instanceof Unauthenticated || error instanceof Forbidden);
@@ -110,10 +111,10 @@ export class Authorization {
   }
 
   /** Null: nobody is asked. */
-  #identify(request: FastifyRequest): Credential | null | Promise<Credential | null> {
+  #identify(request: FastifyRequest, limited = true): Credential | null | Promise<Credential | null> {
     if (this.#mayBeOpen) {
       const { any } = this.keys;
-      if (any === undefined) return this.keys.look().then(() => this.#identify(request));
+      if (any === undefined) return this.keys.look().then(() => this.#identify(request, limited));
       if (!any) return null;
     }
     const secret = bearerOf(request.headers.authorization);
@@ -123,12 +124,12 @@ export class Authorization {
       this.#configured.get(digest) ??
       this.#tokens?.find(digest) ??
       this.keys.find(digest) ??
-      this.#lookUp(secret, digest, request)
+      this.#lookUp(secret, digest, limited ? addressOf(request) : undefined)
     );
   }
 
-  /** What is not known, may be new. */
-  async #lookUp(secret: string, digest: string, request: FastifyRequest): Promise<Credential> {
+  /** What is not known, may be new. @param limited the address whose tokens wait if too many were wrong */
+  async #lookUp(secret: string, digest: string, limited: string | undefined): Promise<Credential> {
     const id = idOfApiKey(secret);
     if (id !== undefined) {
       await this.keys.look();
@@ -137,7 +138,7 @@ export class Authorization {
       throw new Refused(`key bw_${id} is not known`);
     }
     if (!this.#tokens || !AccessTokens.isToken(secret)) throw new Refused('it is neither a known key nor a token');
-    const early = this.#wrong.early(addressOf(request));
+    const early = limited === undefined ? 0 : this.#wrong.early(limited);
     if (early > 0) throw new RateLimited('credentials were wrong', early);
     return this.#tokens.verify(secret, digest);
   }

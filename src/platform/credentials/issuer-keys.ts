@@ -33,7 +33,9 @@ export class IssuerKeys {
    */
   readonly find = async (...wanted: Parameters<KeySet>): ReturnType<KeySet> => {
     if (!this.#hold) return (await this.#ask())(...wanted);
-    if (this.#age > renewEvery) void this.#ask().catch(() => undefined);
+    // Keys that were withdrawn long ago must not be good for one token more, as long as the issuer answers.
+    if (this.#age > 2 * renewEvery) await this.#ask();
+    else if (this.#age > renewEvery) void this.#ask().catch(() => undefined);
     try {
       return await this.#keys!.set(...wanted);
     } catch (error) {

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Authorization } from '../credentials/authorization';
 import { Worker } from '../workers';
+import { isStreamed } from './streamed-body';
 
 /** Milliseconds between looks; together with the age of what is known of keys less than the five seconds of a revocation. */
 const every = 2_000;
@@ -33,9 +34,11 @@ export class UnfinishedAnswers extends Worker {
     return Promise.resolve();
   }
 
-  /** Ends those that must not go on. What has not begun was admitted a moment ago. */
+  /** Ends those that must not go on, and their uploads. Others that have not begun were admitted a moment ago. */
   async look(): Promise<void> {
-    for (const { raw, request } of this.#replies)
-      if (raw.headersSent && !(await this.authorization.stillAdmits(request))) raw.destroy();
+    for (const { raw, request } of this.#replies) {
+      const goesOn = raw.headersSent || isStreamed(request.raw.socket);
+      if (goesOn && !(await this.authorization.stillAdmits(request))) raw.destroy();
+    }
   }
 }
