@@ -3,7 +3,16 @@ import type { Database } from '../../src/platform/database/database';
 import type { Position, StoredEvent } from '../../src/platform/event-log/stored-event';
 import { RecentEvents } from '../../src/platform/event-log/recent-events';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { appended, keyOf, reactionOf, Recorder, relayOf, type RunningRelay, wholeLog } from '../support/relay-world';
+import {
+  appended,
+  deliverable,
+  keyOf,
+  reactionOf,
+  Recorder,
+  relayOf,
+  type RunningRelay,
+  wholeLog,
+} from '../support/relay-world';
 import { until } from '../support/replica';
 
 const start: Position = { transactionId: '0', position: '0' };
@@ -26,11 +35,17 @@ describe('The end of the log', () => {
     await test.drop();
   });
 
+  /** Other suites write on the same server, and hold up what can be delivered. */
+  const append = async (stream: string, count = 1): Promise<void> => {
+    await appended(database, stream, count);
+    await deliverable(database);
+  };
+
   const reads = (asked: jest.SpyInstance<unknown, Parameters<Database['query']>>): number =>
     asked.mock.calls.filter(([{ name }]) => name === 'event-log-after').length;
 
   it('is read once for all that ask together, and for those that follow', async () => {
-    await appended(database, 'thing:1', 10);
+    await append('thing:1', 10);
     const log = new RecentEvents(database);
     const asked = jest.spyOn(database, 'query');
     const [first, ...others] = await Promise.all(Array.from({ length: 5 }, () => log.after(start)));
@@ -42,11 +57,11 @@ describe('The end of the log', () => {
   });
 
   it('is asked of the database by whoever has read all of it, even while another one asks', async () => {
-    await appended(database, 'thing:1', 3);
+    await append('thing:1', 3);
     const log = new RecentEvents(database);
     const end = (await log.after(start)).at(-1)!;
     expect(await log.after(end)).toEqual([]);
-    await appended(database, 'thing:1');
+    await append('thing:1');
     expect(keys(await log.after(end))).toEqual(['thing:1/4']);
 
     // A read that was sent before something was written is not shared with who asks after it.
@@ -54,7 +69,7 @@ describe('The end of the log', () => {
     const query = database.query.bind(database);
     jest.spyOn(database, 'query').mockImplementationOnce(async (...args: Parameters<Database['query']>) => {
       const rows = await query(...args);
-      await appended(database, 'thing:1');
+      await append('thing:1');
       answers.push(log.after(last));
       return rows;
     });
@@ -81,6 +96,7 @@ describe('The end of the log', () => {
     void writing.then(() => (written = true));
     for (let round = 0; !written; round += 1)
       await Promise.all(readers.filter(({ every }) => round % every === 0).map(read));
+    await deliverable(database);
     for (const reader of readers) while ((await read(reader)) > 0);
 
     const all = await wholeLog(database);
