@@ -130,6 +130,7 @@ describe('A publisher whose receiver has lost what it had', () => {
     const rows = await database.query({ text: 'SELECT stream, attempts, dead_at FROM platform.parked_event' });
     expect(rows).toEqual([{ stream: 'thing:bad', attempts: 1, dead_at: null }]);
     reachable = true;
-    await until(() => shelf.got.length === 3);
+    // One may have come twice: as the proof that others get through, and in its turn.
+    await until(() => new Set(shelf.got).size === 3);
   });
 });
