@@ -98,6 +98,7 @@ describe('A publisher whose receiver has lost what it had', () => {
     // It gets through, so that the other one has a fault of its own.
     await appended(database, 'thing:b');
     await until(async () => (await metric('batchwise_subscriber_dead_letters', 'shelf')) === 1);
+    await until(async () => (await metric('batchwise_subscriber_lag_events', 'shelf')) === 0);
     shelf.before = () => undefined;
     Object.assign(shelf, { got: [], empty: true });
     await until(() => shelf.got.length === 3);
