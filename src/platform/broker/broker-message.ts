@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { z } from 'zod';
 
 /** Bytes that a message has at most. */
-const largest = 64 * 1024;
+export const largest = 64 * 1024;
 
 /**
  * A kind of message that is taken from the broker. A provider of a module that extends it is found by the intake, which
@@ -43,7 +43,7 @@ export function requestOf(kind: BrokerMessage, data: Buffer): Request {
 }
 
 function jsonOf(data: Buffer): unknown {
-  if (data.length > largest) throw new InvalidMessage(`${data.length} bytes; at most ${largest} are taken`);
+  if (data.length > largest) throw new InvalidMessage(`more than ${largest} bytes`);
   if (!isUtf8(data)) throw new InvalidMessage('not UTF-8');
   try {
     return JSON.parse(data.toString()) as unknown;

@@ -1,5 +1,5 @@
 import { Id } from '../http/fields';
-import { type BrokerMessage, InvalidMessage, type Request, requestOf } from './broker-message';
+import { type BrokerMessage, InvalidMessage, largest, type Request, requestOf } from './broker-message';
 
 /** An entry of a stream: its key in Redis, and names and values in turn; null: it was removed before it was read. */
 export interface Entry {
@@ -26,8 +26,14 @@ export function readEntry(fields: readonly Buffer[], kinds: ReadonlyMap<string, 
   return { id: id.data, ...requestOf(kind, field('data')) };
 }
 
-/** How much of a dead entry is kept: fields, and bytes of each of their names and values. */
-const kept = { fields: 16, bytes: 64 * 1024 };
+/** How much of an entry is looked at, and kept if it is dead: fields, and bytes of each of their names and values. */
+export const looked = { fields: 16, bytes: largest + 1 };
+
+/** An entry without what nobody looks at. */
+export const cut = ({ key, fields }: Entry): Entry => ({
+  key,
+  fields: fields && fields.slice(0, 2 * looked.fields).map((value) => value.subarray(0, looked.bytes)),
+});
 
 /** The entry that says of another one why it can never succeed, and keeps it, cut where it is very large. */
 export const deadEntry = ({ key, fields }: Entry, reason: string): (string | Buffer)[] => [
@@ -35,5 +41,5 @@ export const deadEntry = ({ key, fields }: Entry, reason: string): (string | Buf
   reason,
   'entry',
   key,
-  ...(fields ?? []).slice(0, 2 * kept.fields).map((value) => value.subarray(0, kept.bytes)),
+  ...(fields ?? []).map((value) => value.subarray(0, largest)),
 ];

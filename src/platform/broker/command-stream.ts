@@ -5,7 +5,7 @@ import type { BrokerMetrics } from '../metrics/broker-metrics';
 import { atOnce, type Broker } from './broker';
 import type { BrokerConnection } from './broker-connection';
 import { type BrokerMessage, InvalidMessage } from './broker-message';
-import { deadEntry, type Entry, type EntryRequest, readEntry } from './command-entry';
+import { cut, deadEntry, type Entry, type EntryRequest, looked, readEntry } from './command-entry';
 import type { Execution } from './execution';
 import { inLanes } from './in-lanes';
 import { Inbox } from './inbox';
@@ -18,6 +18,27 @@ const [group, consumer] = ['batchwise', 'batchwise'];
 
 /** Entries that are read at once, and milliseconds that a read waits for the first. */
 const reading = { count: 32, block: 1_000 };
+/** Bytes after which no further one of the unfinished entries is read. */
+const enough = 1 << 20;
+
+/**
+ * The unfinished entries of the consumer, cut in Redis. An entry may be so large that it never arrives in time: then it is
+ * unfinished, and comes this way.
+ */
+const readUnfinished = `
+  local count, fields, bytes, enough = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+  local entries, size = {}, 0
+  for _, pending in ipairs(redis.call('XPENDING', KEYS[1], ARGV[1], '-', '+', count, ARGV[2])) do
+    local entry = redis.call('XRANGE', KEYS[1], pending[1], pending[1])[1]
+    local values = entry and {}
+    for i = 1, entry and math.min(#entry[2], 2 * fields) or 0 do
+      values[i] = string.sub(entry[2][i], 1, bytes)
+      size = size + #values[i]
+    end
+    entries[#entries + 1] = { pending[1], values or false }
+    if size > enough then break end
+  end
+  return entries`;
 /** Milliseconds after which an entry that was given to somebody else in the group is taken over, and between looks for such. */
 const claiming = { idle: 30_000, every: 10_000 };
 
@@ -30,7 +51,7 @@ interface Ended {
   readonly id?: string;
 }
 
-type Reply = [stream: Buffer, entries: [key: Buffer, fields: Buffer[] | null][]][] | null;
+type Entries = [key: Buffer, fields: Buffer[] | null][];
 
 /** The durable stream of commands. An entry is acknowledged, and removed, when its command was executed or can never be. */
 export class CommandStream {
@@ -61,7 +82,7 @@ export class CommandStream {
           lookAt = performance.now() + claiming.every;
           unfinished = true;
         }
-        const entries = await this.turn.unlessOver(() => this.read(unfinished ? '0' : '>'));
+        const entries = await this.turn.unlessOver(() => (unfinished ? this.readUnfinished() : this.readNew()));
         unfinished &&= entries.length > 0;
         await this.handle(entries);
       }
@@ -82,13 +103,22 @@ export class CommandStream {
     }
   }
 
-  /** @param from 0: what was given to this consumer before; >: what was given to nobody */
-  private async read(from: '0' | '>'): Promise<Entry[]> {
+  /** What was given to this consumer before, and is not acknowledged. */
+  private async readUnfinished(): Promise<Entry[]> {
+    const values = [group, consumer, reading.count, looked.fields, looked.bytes, enough];
+    const entries = await this.connection.use((redis) =>
+      redis.callBuffer('EVAL', readUnfinished, 1, stream, ...values),
+    );
+    return (entries as Entries).map(([key, fields]) => ({ key: key.toString(), fields }));
+  }
+
+  /** What was given to nobody. */
+  private async readNew(): Promise<Entry[]> {
     const { count, block } = reading;
     const reply = (await this.connection.use((redis) =>
-      redis.callBuffer('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'BLOCK', block, 'STREAMS', stream, from),
-    )) as Reply;
-    return (reply?.[0]?.[1] ?? []).map(([key, fields]) => ({ key: key.toString(), fields }));
+      redis.callBuffer('XREADGROUP', 'GROUP', group, consumer, 'COUNT', count, 'BLOCK', block, 'STREAMS', stream, '>'),
+    )) as [stream: Buffer, entries: Entries][] | null;
+    return (reply?.[0]?.[1] ?? []).map(([key, fields]) => cut({ key: key.toString(), fields }));
   }
 
   private async handle(entries: readonly Entry[]): Promise<void> {
