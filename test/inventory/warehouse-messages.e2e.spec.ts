@@ -5,14 +5,14 @@ import { promisify } from 'node:util';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Redis } from 'ioredis';
 import { Workers } from '../../src/platform/workers';
-import { startService } from '../support/app';
+import { listen, startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { describeWithRedis } from '../support/describe-with-redis';
 import { entriesOf, RedisServer } from '../support/redis';
 import { until } from '../support/replica';
 
 const operations = readFileSync(join(__dirname, '../../docs/operations.md'), 'utf8');
-/** The commands of the page that speak to Redis. */
+/** The commands of the page that speak to Redis, and to the service where it usually listens. */
 const session = [...operations.matchAll(/```sh\n(.*?)```/gs)]
   .map(([, text]) => text!)
   .find((text) => /^redis-cli/m.test(text))!;
@@ -91,8 +91,12 @@ describeWithRedis('Messages from the warehouse', () => {
   });
 
   it('can be sent by hand, as the documentation shows', async () => {
-    const script = `redis-cli() { command redis-cli -p ${redis.port} "$@"; }\nset -e\n${session}`;
+    const script = `
+      redis-cli() { command redis-cli -p ${redis.port} "$@"; }
+      curl() { command curl --fail "\${@/:3000/:${await listen(app)}}"; }
+      set -e\n${session}`;
     const { stdout } = await promisify(execFile)('bash', ['-c', script]);
+    expect(stdout).toContain('"status":"promised"');
     expect(stdout).not.toContain('ERR');
     await purchased('batch-900', 50);
     expect(await batch('batch-900')).toMatchObject({ sku: 'TALL-LAMP', promised: 5 });
