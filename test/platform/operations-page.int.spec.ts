@@ -36,6 +36,7 @@ const words = new Set('sum max min avg by rate increase histogram_quantile and o
 function metricsIn(expression: string): string[] {
   const bare = expression
     .replaceAll(/\{[^}]*\}|\[[^\]]*\]|"[^"]*"/g, ' ')
+    .replaceAll(/\boffset \w+/g, ' ')
     .replaceAll(/\b(?:by|without|on|group_left)\s*\([^)]*\)/g, ' ');
   return (bare.match(/[a-z_:][a-z0-9_:]*/gi) ?? []).filter((name) => !words.has(name));
 }
