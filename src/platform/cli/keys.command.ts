@@ -47,7 +47,7 @@ export class KeysCommand extends CliCommand {
     const { values, positionals } = parsed(args, options, [1, Infinity]);
     const [action, ...operands] = positionals;
     if (action === 'create' && operands.length === 1)
-      return this.create(operands[0]!, values.scopes ?? '', values.days, terminal);
+      return this.create(operands[0]!, values.scopes, values.days, terminal);
     if (values.scopes === undefined && values.days === undefined) {
       if (action === 'list' && operands.length === 0) return this.list(terminal);
       if (action === 'revoke' && operands.length > 0) return this.revoke(operands, terminal);
@@ -56,8 +56,14 @@ export class KeysCommand extends CliCommand {
   }
 
   /** The key alone goes to standard output, for whatever keeps it. */
-  private async create(name: string, text: string, days: string | undefined, terminal: Terminal): Promise<number> {
+  private async create(
+    name: string,
+    text: string | undefined,
+    days: string | undefined,
+    terminal: Terminal,
+  ): Promise<number> {
     if (!idPattern.test(name)) throw new UsageError(`${JSON.stringify(name)} is no name for a key.`);
+    if (text === undefined) throw new UsageError('--scopes is missing.');
     const scopes = text.split(',');
     const wrong = scopes.find((scope) => !isGrant(scope));
     if (wrong !== undefined) throw new UsageError(`${JSON.stringify(wrong)} is no scope.`);

@@ -32,19 +32,19 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setLicense(license, '')
     .addServer('/', 'This service')
     .addTag('Batches', 'What stock there is, and when it arrives.')
+    .addTag('Allocations', 'Promising single order lines.')
+    .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
+    .addTag('Plans', 'What would happen if, and why.')
     .addTag('Stock', 'How much there is of a SKU, what will be free, and what happened to it.')
     .addTag('Imports', 'Taking in supplier files.')
     .addTag('Thresholds', 'When stock is low.')
-    .addTag('Allocations', 'Promising single order lines.')
-    .addTag('Orders', 'Promising, reading, amending and releasing the lines of an order.')
     .addTag('Events', 'What has happened, and what happens: to be read at any time, from anywhere on.')
-    .addTag('Plans', 'What would happen if, and why.')
     .addTag('Webhooks', 'Telling other systems what happened.')
     .addTag(
       'Book contract',
       'The routes of the book Architecture Patterns with Python, exactly as its clients know them.',
     )
-    .addTag('Operations', 'Health and metrics.')
+    .addTag('Operations', 'Probes, metrics, subscribers of the event log, and what could not be delivered.')
     .addBearerAuth({ type: 'http', bearerFormat: 'bw_…', description: 'Made by `batchwise keys create`.' }, 'apiKey')
     .addBearerAuth({ type: 'http', description: "A JWT of the service's OpenID provider." }, 'accessToken')
     .build();
