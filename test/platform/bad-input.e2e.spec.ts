@@ -117,7 +117,7 @@ describe('Bad input', () => {
       expect((await told.answer()).status).toBe(413);
       await told.end();
       const untold = new RawConnection(port).write(
-        'POST /v1/allocations HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
+        'POST /v1/allocations HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n',
         `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`,
       );
       expect((await untold.answer()).status).toBe(413);
@@ -143,7 +143,7 @@ describe('Bad input', () => {
 
     it('with two lengths', async () => {
       const connection = new RawConnection(port).write(
-        `POST /v1/allocations HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\ncontent-length: 500\r\n\r\n${json}`,
+        `POST /v1/allocations HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\ncontent-length: 500\r\n\r\n${json}`,
       );
       expect((await connection.answer()).status).toBe(400);
       await connection.end();
@@ -244,7 +244,7 @@ describe('Bad input', () => {
 
     it('10 MB', async () => {
       const connection = new RawConnection(port).write(
-        `GET /v1/batches/${'x'.repeat(10_000_000)} HTTP/1.1\r\nhost: test\r\n\r\n`,
+        `GET /v1/batches/${'x'.repeat(10_000_000)} HTTP/1.1\r\nhost: localhost\r\n\r\n`,
       );
       expect((await connection.answer()).status).toBe(431);
       await connection.end();

@@ -229,6 +229,24 @@ describe('Access tokens', () => {
     expect((await allocate(await token(), fresh)).statusCode).toBe(201);
   });
 
+  it('are taken, new ones too, from an address whose wrong ones have to wait', async () => {
+    const shared = async (credential: string) => {
+      const headers = { authorization: `Bearer ${credential}` };
+      const payload = line;
+      return (
+        await app.inject({ method: 'POST', url: '/v1/allocations', payload, headers, remoteAddress: '192.0.2.9' })
+      ).statusCode;
+    };
+    const expired = await token({ exp: today() - 60 });
+    for (let n = 0; n < 20; n += 1) expect(await shared(expired)).toBe(401);
+    expect(await shared(expired)).toBe(429);
+    const valid = await token({ jti: 'new' });
+    expect(await shared(valid)).toBe(201);
+    now += 60_001;
+    for (let n = 0; n < 21; n += 1) await shared(expired);
+    expect([await shared(expired), await shared(valid)]).toEqual([429, 201]);
+  });
+
   it('are the only credentials that an issuer makes necessary', async () => {
     const { statusCode } = await app.inject({ method: 'POST', url: '/v1/allocations', payload: line });
     expect(statusCode).toBe(401);

@@ -95,7 +95,7 @@ describe('Credentials', () => {
     const open: string[] = [];
     for (const [path, methods] of Object.entries(paths))
       for (const [method, { operationId, security, responses }] of Object.entries(methods)) {
-        const url = path.replaceAll(/\{\w+\}/g, 'x');
+        const url = path.replaceAll(/\{\w+\}/g, '0199f4b2-6e1c-7d3a-9c55-3f0a8b1e2d47');
         const { statusCode } = await ask(app, undefined, { url, method: method.toUpperCase() });
         if (statusCode !== 401) open.push(operationId);
         else {
@@ -318,6 +318,68 @@ describe('Without a credential, the service', () => {
     expect((await configured.inject('/v1/batches')).statusCode).toBe(401);
   });
 
+  describe('and with no word that others may reach it,', () => {
+    const from = (app: NestFastifyApplication, headers: Record<string, string>, url = '/v1/batches') =>
+      app.inject({ url, headers });
+
+    it.each(['localhost', 'LOCALHOST:3000', '127.0.0.1:3000', '127.8.9.10:80', '[::1]:3000'])(
+      'answers who calls it %s, and the pages of this machine',
+      async (host) => {
+        for (const origin of [`http://${host}`, 'http://localhost:5173'])
+          expect((await from(apps[0]!, { host, origin })).statusCode).toBe(200);
+      },
+    );
+
+    const elsewhere = [
+      'shop.example',
+      'shop.example:3000',
+      'localhost.shop.example:3000',
+      '127.0.0.1.shop.example',
+      '127.0.0.1:3000.shop.example',
+      '0.0.0.0:3000',
+      '10.0.0.1',
+      '[::2]',
+    ];
+
+    it.each([
+      ...elsewhere.map((host) => ({ host })),
+      ...[...elsewhere.map((host) => `http://${host}`), 'https://shop.example', 'null'].map((origin) => ({
+        host: '127.0.0.1:3000',
+        origin,
+      })),
+    ])('answers no page of elsewhere that a browser here shows: %j', async (headers) => {
+      const refused = await from(apps[0]!, headers);
+      expect([refused.statusCode, refused.json().code]).toEqual([403, 'not-local']);
+      const { statusCode } = await apps[0]!.inject({
+        method: 'POST',
+        url: '/v1/admin/dead-letters/1/discard',
+        headers,
+      });
+      expect(statusCode).toBe(403);
+      expect(Object.keys((await from(apps[0]!, headers, '/allocations/o1')).json())).toEqual(['message']);
+      expect((await from(apps[0]!, headers, '/health/live')).statusCode).toBe(200);
+    });
+
+    it('leaves it to whoever gave that word, or needs a credential, by what name it is called', async () => {
+      const headers = { host: 'shop.example', origin: 'https://shop.example' };
+      const allowed = await begin({ ALLOW_UNAUTHENTICATED: 'true' });
+      expect((await from(allowed, headers)).statusCode).toBe(200);
+      const closed = await begin({ API_KEYS: `shop stock:read ${secret}` });
+      expect((await from(closed, { ...headers, authorization: `Bearer ${secret}` })).statusCode).toBe(200);
+    });
+  });
+
+  it('lets every address ask so often a second as the operator says', async () => {
+    const limited = await begin({ RATE_LIMIT_PER_SECOND: '2' });
+    const askedFrom = async (remoteAddress: string) =>
+      (await limited.inject({ url: '/v1/batches', remoteAddress })).statusCode;
+    const [one, other] = ['2001:db8:0:1::1', '2001:db8:0:2::1'];
+    expect([await askedFrom(one), await askedFrom('2001:db8:0:1::2'), await askedFrom(one)]).toEqual([200, 200, 429]);
+    expect(await askedFrom(other)).toBe(200);
+    now += 500;
+    expect(await askedFrom(one)).toBe(200);
+  });
+
   it('stays closed when its last key is revoked', async () => {
     const client = await db.client();
     await client.query(`
@@ -398,7 +460,7 @@ describe('Security headers', () => {
   afterAll(() => app.close());
 
   it('let no browser show, and no cache keep, what is answered', async () => {
-    for (const url of ['/v1/nothing', '/v1/batches?limit=0', '/metrics']) {
+    for (const url of ['/v1/nothing', '/v1/batches?limit=0', '/v1/batches/%zz', '/metrics']) {
       const { headers } = await app.inject(url);
       expect(headers).toMatchObject({
         'cache-control': 'no-store',

@@ -171,7 +171,7 @@ describe('The stream of events', () => {
     await deliverable(database);
     const slow = connect(port, '127.0.0.1').pause();
     slow.on('error', () => undefined);
-    slow.write('GET /v1/events/stream HTTP/1.1\r\nhost: test\r\n\r\n');
+    slow.write('GET /v1/events/stream HTTP/1.1\r\nhost: localhost\r\n\r\n');
     const good = await follow('?after=end');
     await until(async () => (await openStreams()) === 2);
     await until(async () => (await openStreams()) === 1);
@@ -211,7 +211,7 @@ describe('The stream of events', () => {
     const follower = await follow('?after=end');
     const deaf = connect(port, '127.0.0.1').pause();
     deaf.on('error', () => undefined);
-    deaf.write('GET /v1/events/stream HTTP/1.1\r\nhost: test\r\n\r\n');
+    deaf.write('GET /v1/events/stream HTTP/1.1\r\nhost: localhost\r\n\r\n');
     await until(async () => (await openStreams()) === 2);
     const stopped = stopGracefully(app);
     await stopped;

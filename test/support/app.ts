@@ -56,7 +56,7 @@ export class RawConnection {
   /** A request with a body whose length is told truly unless `headers` say otherwise. */
   request(method: string, path: string, body: string | Buffer = '', headers: Record<string, string> = {}): this {
     const lines = {
-      host: 'test',
+      host: 'localhost',
       'content-type': 'application/json',
       'content-length': String(Buffer.byteLength(body)),
       ...headers,

@@ -21,6 +21,11 @@ export function inNetworks(networks: readonly string[]): (address: string) => bo
   return (address) => (isIPv4(address) ? list.check(address, 'ipv4') : isIPv6(address) && list.check(address, 'ipv6'));
 }
 
+const thisMachine = /^(?:https?:\/\/)?(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d*)?$/i;
+
+/** Whether a `Host` or an `Origin` is this machine by a name that leads nowhere else. */
+export const namesThisMachine = (text: string): boolean => thisMachine.test(text);
+
 /** Whom an address stands for: whoever has one IPv6 address has all of its /64. */
 export function ownerOf(address: string): string {
   if (!ipaddr.IPv6.isValid(address)) return address.slice(0, longest);

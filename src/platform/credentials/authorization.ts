@@ -3,13 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Config, InvalidConfig } from '../config';
 import type { Scope } from '../http/scope';
 import { AccessTokens } from './access-tokens';
-import { ownerOf } from './address';
+import { namesThisMachine, ownerOf } from './address';
 import { digestOf, idOfApiKey } from './api-key';
 import { ApiKeys } from './api-keys';
 import { type Credential, Refused } from './credential';
 import { IssuerOutOfReach } from './issuer-keys';
 import { RateLimit } from './rate-limit';
-import { Forbidden, IssuerUnavailable, RateLimited, Unauthenticated } from './refusals';
+import { Forbidden, IssuerUnavailable, NotLocal, RateLimited, Unauthenticated } from './refusals';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -28,7 +28,8 @@ const anonymous = 'anonymous';
  * Lets nobody in without a credential that allows what is asked for.
  *
  * As long as there is no credential at all - no key was ever made, none is configured, nor an issuer - everybody may do
- * everything, but only where others cannot reach the service, or where that is allowed by name.
+ * everything, but only where others cannot reach the service, be it by a page that a browser shows here, or where that is
+ * allowed by name.
  */
 @Injectable()
 export class Authorization {
@@ -77,8 +78,8 @@ export class Authorization {
   /**
    * Admits a request, or not. Waits only where something must be looked up that is not known yet.
    * @returns as whom it is handled
-   * @throws Unauthenticated, Forbidden, RateLimited, IssuerUnavailable; Overloaded if the database must be asked and does
-   * not answer
+   * @throws Unauthenticated, Forbidden, NotLocal, RateLimited, IssuerUnavailable; Overloaded if the database must be asked
+   * and does not answer
    */
   admit(request: FastifyRequest, reply: FastifyReply): string | Promise<string> {
     const { scope } = request.routeOptions.config;
@@ -102,8 +103,7 @@ export class Authorization {
     const { scope } = request.routeOptions.config;
     if (scope === 'public' || request.is404) return true;
     try {
-      // A limit would say nothing about the credential.
-      allow(await this.#identify(request, false), scope);
+      allow(await this.#identify(request), scope);
       return true;
     } catch (error) {
       return !(error instanceof Refused || error instanceof Unauthenticated || error instanceof Forbidden);
@@ -111,11 +111,11 @@ export class Authorization {
   }
 
   /** Null: nobody is asked. */
-  #identify(request: FastifyRequest, limited = true): Credential | null | Promise<Credential | null> {
+  #identify(request: FastifyRequest): Credential | null | Promise<Credential | null> {
     if (this.#mayBeOpen) {
       const { any } = this.keys;
-      if (any === undefined) return this.keys.look().then(() => this.#identify(request, limited));
-      if (!any) return null;
+      if (any === undefined) return this.keys.look().then(() => this.#identify(request));
+      if (!any) return this.#openTo(request);
     }
     const secret = bearerOf(request.headers.authorization);
     if (secret === undefined) throw new Unauthenticated(false);
@@ -124,12 +124,19 @@ export class Authorization {
       this.#configured.get(digest) ??
       this.#tokens?.find(digest) ??
       this.keys.find(digest) ??
-      this.#lookUp(secret, digest, limited ? addressOf(request) : undefined)
+      this.#lookUp(secret, digest)
     );
   }
 
-  /** What is not known, may be new. @param limited the address whose tokens wait if too many were wrong */
-  async #lookUp(secret: string, digest: string, limited: string | undefined): Promise<Credential> {
+  /** Nobody is asked, but not everybody is answered: see {@link NotLocal}. */
+  #openTo({ headers: { host, origin } }: FastifyRequest): null {
+    if (this.config.allowUnauthenticated) return null;
+    for (const name of [host, origin]) if (name !== undefined && !namesThisMachine(name)) throw new NotLocal();
+    return null;
+  }
+
+  /** What is not known, may be new. */
+  async #lookUp(secret: string, digest: string): Promise<Credential> {
     const id = idOfApiKey(secret);
     if (id !== undefined) {
       await this.keys.look();
@@ -138,8 +145,6 @@ export class Authorization {
       throw new Refused(`key bw_${id} is not known`);
     }
     if (!this.#tokens || !AccessTokens.isToken(secret)) throw new Refused('it is neither a known key nor a token');
-    const early = limited === undefined ? 0 : this.#wrong.early(limited);
-    if (early > 0) throw new RateLimited('credentials were wrong', early);
     return this.#tokens.verify(secret, digest);
   }
 

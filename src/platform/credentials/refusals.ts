@@ -22,6 +22,20 @@ export class Forbidden extends HttpError {
   }
 }
 
+/**
+ * Nobody is asked for a credential, as others cannot reach the service; but a browser can, on behalf of any page that it shows.
+ * Such a page calls the service by a name of its own that leads here (DNS rebinding), or tells where it is from.
+ */
+export class NotLocal extends HttpError {
+  constructor() {
+    super(
+      403,
+      'not-local',
+      'Without any credential only requests are answered whose Host and Origin are localhost, 127.0.0.1 or [::1].',
+    );
+  }
+}
+
 /** Too many of something in too short a time. */
 export class RateLimited extends HttpError {
   /** @param milliseconds until it makes sense to try again */

@@ -125,6 +125,11 @@ const securityOf = (scope: Scope): Record<string, string[]>[] =>
 const notAdmitted = (scope: Scope) => [
   problem(401, 'unauthenticated', 'The credential is not valid.'),
   problem(403, 'forbidden', `The credential does not allow this: it lacks the scope ${scope}.`, { scope }),
+  problem(
+    403,
+    'not-local',
+    'Without any credential only requests are answered whose Host and Origin are localhost, 127.0.0.1 or [::1].',
+  ),
   problem(429, 'rate-limited', 'Too many requests.'),
   overloaded,
   problem(503, 'issuer-unavailable', 'The credential cannot be checked: its issuer does not answer. Try again.'),

@@ -150,6 +150,7 @@ function answerUnroutable(error: Error, request: FastifyRequest, reply: FastifyR
   const answer = problemOf(error, request.id);
   reply
     .status(answer.status)
+    .headers(answerHeaders)
     .header('x-request-id', request.id)
     .type('application/problem+json')
     .send(JSON.stringify(answer));
