@@ -1,19 +1,42 @@
+import { clearLine, cursorTo } from 'node:readline';
 import { SingleBar } from 'cli-progress';
 import type { Progress, Terminal } from './cli-command';
 
 /** Where no bar can be drawn, progress is a line every so many milliseconds. */
 const lineEvery = 3_000;
+/** DECSC, to which the bar returns (DECRC) when it ends. */
+const rememberPlace = '\x1b7';
+/** A bar turns it off, so that one that is too long stays in its line. */
+const wrap = { on: '\x1b[?7h', off: '\x1b[?7l' };
 
 type Output = Pick<NodeJS.WriteStream, 'isTTY'> & NodeJS.WritableStream;
 
 /** The terminal, or whatever standard output and standard error lead to. */
-export const terminalOn = (out: Output, err: Output): Terminal => ({
-  out: (line) => void out.write(`${line}\n`),
-  note: (line) => void err.write(`${line}\n`),
-  progress: (label, total) => (err.isTTY ? bar(label, total, err) : lines(label, total, err)),
-});
+export function terminalOn(out: Output, err: Output): Terminal {
+  let bars = 0;
+  const write = (stream: Output, line: string): void => {
+    if (bars === 0 || !stream.isTTY) return void stream.write(`${line}\n`);
+    // What is said takes the place of the bar, which is drawn again below when it has changed.
+    eraseLine(err);
+    stream.write(`${wrap.on}${line}\n${wrap.off}`);
+  };
+  return {
+    out: (line) => write(out, line),
+    note: (line) => write(err, line),
+    progress(label, total) {
+      if (!err.isTTY) return lines(label, total, err);
+      bars += 1;
+      return bar(label, total, err, () => (bars -= 1));
+    },
+  };
+}
 
-function bar(label: string, total: number, stream: Output): Progress {
+function eraseLine(stream: Output): void {
+  cursorTo(stream, 0);
+  clearLine(stream, 0);
+}
+
+function bar(label: string, total: number, stream: Output, onEnd: () => void): Progress {
   const format = `${label} {bar} {percentage} %, {duration_formatted}`;
   const shown = new SingleBar({ format, stream, hideCursor: true, clearOnComplete: true });
   shown.start(total, 0);
@@ -22,7 +45,12 @@ function bar(label: string, total: number, stream: Output): Progress {
       if (newTotal !== undefined) shown.setTotal(newTotal);
       shown.update(done);
     },
-    end: () => shown.stop(),
+    end() {
+      // The bar erases the line that it remembers: this one, which is another one if something was said since it began.
+      stream.write(rememberPlace);
+      shown.stop();
+      onEnd();
+    },
   };
 }
 
