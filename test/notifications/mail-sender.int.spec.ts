@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Logger } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { MailSender } from '../../src/notifications/messaging/mail-sender';
@@ -12,6 +14,7 @@ import { AppModule } from '../../src/app.module';
 import { Config } from '../../src/platform/config';
 import { startApp } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { until } from '../support/replica';
 import { listenRaw, MailServer, stopAll } from './mail-server';
 import { booksMail, deliveries, letPass, letPassUntilDue, outOfStock } from './out-of-stock';
 
@@ -28,6 +31,17 @@ class WithSequel extends Mailer {
     const outcome = await this.mailer.send(mail, signal);
     await this.sequel();
     return outcome;
+  }
+}
+
+/** A mailer that goes on listening to the signals of its mails. */
+class Attentive extends Mailer {
+  readonly signals: WeakRef<AbortSignal>[] = [];
+
+  send(_mail: Mail, signal: AbortSignal): Promise<'sent'> {
+    signal.addEventListener('abort', () => undefined);
+    this.signals.push(new WeakRef(signal));
+    return Promise.resolve('sent');
   }
 }
 
@@ -185,8 +199,23 @@ describe('MailSender', () => {
     expect(await only()).toMatchObject({
       status: 'pending',
       attempts: 1,
-      error: 'The operation was aborted due to timeout',
+      error: 'it took longer than 0.1 s',
     });
+  });
+
+  it('keeps nothing in memory of a mail that was sent', async () => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const mailer = new Attentive();
+    const attentive = new MailSender(database, mailer);
+    await runOut('LAMP', 'SOFA');
+    await attentive.sendDue();
+    await until(() => {
+      collectGarbage();
+      return mailer.signals.every((signal) => signal.deref() === undefined);
+    });
+    expect(mailer.signals).toHaveLength(2);
+    await attentive.stop();
   });
 
   it('shares the work with other replicas, each mail sent once', async () => {

@@ -17,6 +17,8 @@ export interface Refusals {
   text?: number;
   /** Closes the connection when the text has come, without an answer. */
   cut?: boolean;
+  /** Says nothing when the text has come. */
+  hang?: boolean;
 }
 
 const running = new Set<{ stop(): unknown }>();
@@ -56,10 +58,10 @@ export class MailServer {
         void text(stream).then((source) => {
           const { mailFrom, rcptTo } = session.envelope;
           const from = mailFrom === false ? '' : mailFrom.address;
-          const { cut, text: code } = this.refusals;
+          const { cut, hang, text: code } = this.refusals;
           if (!code) this.received.push({ from, to: rcptTo.map(({ address }) => address), ...parse(source) });
           if (cut) socketOf(server, session.id).destroy();
-          else done(refusal(code));
+          else if (!hang) done(refusal(code));
         });
       },
       ...this.options,

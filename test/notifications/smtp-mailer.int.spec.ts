@@ -1,5 +1,6 @@
 import { type Mail, MailRejected } from '../../src/notifications/messaging/mailer';
 import { SmtpMailer } from '../../src/notifications/messaging/smtp-mailer';
+import { CertificateAuthority } from '../support/certificates';
 import { listenRaw, MailServer, type Refusals, stopAll } from './mail-server';
 
 const mail: Mail = {
@@ -83,6 +84,32 @@ describe('SmtpMailer', () => {
     expect(error.message).toContain('554 no mail service here');
   });
 
+  describe('hands nothing over', () => {
+    const offering = (options: object): Promise<MailServer> => {
+      const certified = new CertificateAuthority().certify('127.0.0.1');
+      return new MailServer({ ...certified, hideSTARTTLS: false, ...options }).start();
+    };
+
+    it.each<[string, object, string]>([
+      ['smtps', { secure: true }, 'smtps:'],
+      ['STARTTLS', {}, 'smtp:'],
+    ])('to a server that nobody vouches for (%s)', async (_, options, protocol) => {
+      const unknown = await offering(options);
+      const error = await failure(new SmtpMailer(unknown.url.replace('smtp:', protocol), patient));
+      expect(error).not.toBeInstanceOf(MailRejected);
+      expect(error.message).toMatch(/unable to verify|self-signed/);
+      expect(unknown.received).toEqual([]);
+    });
+
+    it('in clear, if the URL asks for encryption', async () => {
+      const open = await new MailServer({ disabledCommands: ['STARTTLS'] }).start();
+      const error = await failure(new SmtpMailer(`${open.url}?requireTLS=true`, patient));
+      expect(error).not.toBeInstanceOf(MailRejected);
+      expect(error.message).toContain('STARTTLS');
+      expect(open.received).toEqual([]);
+    });
+  });
+
   describe('gives up on a server', () => {
     it('that is not there', async () => {
       await server.stop();
@@ -99,6 +126,11 @@ describe('SmtpMailer', () => {
     it('that falls silent', async () => {
       const tarpit = await listenRaw((socket) => socket.write('220 welcome\r\n'));
       expect((await failure(new SmtpMailer(tarpit, { ...patient, socket: 100 }))).message).toContain('Timeout');
+    });
+
+    it('that falls silent after the text', async () => {
+      server.refusals = { hang: true };
+      expect((await failure(new SmtpMailer(server.url, { ...patient, socket: 100 }))).message).toContain('Timeout');
     });
 
     it('that goes on and on without coming to an end', async () => {

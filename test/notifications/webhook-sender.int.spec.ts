@@ -12,7 +12,20 @@ import { dataSourceOptions } from '../../src/platform/database/data-source-optio
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { appended } from '../support/relay-world';
 import { until } from '../support/replica';
-import { cut, drip, flood, hang, type ReceivedWebhook, redirectTo, WebhookSink } from './webhook-sink';
+import {
+  type Behaviour,
+  cut,
+  cutMidway,
+  drip,
+  dripHeaders,
+  dripInterim,
+  flood,
+  hang,
+  type ReceivedWebhook,
+  redirectTo,
+  say,
+  WebhookSink,
+} from './webhook-sink';
 import {
   emptied,
   published,
@@ -24,8 +37,8 @@ import {
 } from './webhook-world';
 
 /** What a receiver does with a request. @throws unless the secret signed it */
-const verified = (secret: string, { body, headers }: ReceivedWebhook): unknown =>
-  new Webhook(secret).verify(body, headers as Record<string, string>);
+const verified = (secret: string | null, { body, headers }: ReceivedWebhook): unknown =>
+  new Webhook(secret!).verify(body, headers as Record<string, string>);
 
 describe('WebhookSender', () => {
   let test: TestDatabase;
@@ -118,8 +131,17 @@ describe('WebhookSender', () => {
     ['answers 404', 404, 'it answered 404', 404],
     ['answers 304', 304, 'redirects are not followed', 304],
     ['closes the connection', cut, 'socket hang up', null],
-  ] as const)(
-    'sends again later, with the same id, what an endpoint %s to',
+    ['cuts its answer in the middle, though it began with 200', cutMidway, 'before the answer had ended', null],
+    ['answers in another language', say('220 mail.example.com ESMTP\r\n'), 'Parse Error', null],
+    [
+      'answers with headers without end',
+      say(`HTTP/1.1 200 OK\r\nx: ${'y'.repeat(64 * 1024)}`),
+      'Header overflow',
+      null,
+    ],
+    ['wants another protocol', say('HTTP/1.1 101 OK\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n'), 'closed', null],
+  ] as [string, Behaviour, string, number | null][])(
+    'sends again later, with the same id, when an endpoint %s',
     async (_, behaviour, error, responseStatus) => {
       sink.behaviour = behaviour;
       const { secret } = await registered(database, sink.url);
@@ -144,13 +166,13 @@ describe('WebhookSender', () => {
     },
   );
 
-  it('follows no redirect', async () => {
+  it.each([301, 302, 303, 307, 308])('follows no redirect of %i', async (responseStatus) => {
     const elsewhere = await new WebhookSink().start();
-    sink.behaviour = redirectTo(elsewhere.url);
+    sink.behaviour = redirectTo(elsewhere.url, responseStatus);
     await registered(database, sink.url);
     await happen();
     await sender.sendDue();
-    expect(await only()).toMatchObject({ status: 'pending', responseStatus: 302 });
+    expect(await only()).toMatchObject({ status: 'pending', responseStatus });
     expect(elsewhere.connections).toBe(0);
     await elsewhere.stop();
   });
@@ -158,6 +180,8 @@ describe('WebhookSender', () => {
   it.each([
     ['never answers', hang],
     ['never ends its answer', drip],
+    ['never ends its headers', dripHeaders],
+    ['never comes to its answer', dripInterim],
   ])('does not wait for an endpoint that %s', async (_, behaviour) => {
     sink.behaviour = behaviour;
     sender.limits.attempt = 150;
@@ -168,8 +192,17 @@ describe('WebhookSender', () => {
       status: 'pending',
       attempts: 1,
       responseStatus: null,
-      error: 'The operation was aborted due to timeout',
+      error: 'it took longer than 0.15 s',
     });
+  });
+
+  it('does not wait for a name that is never found', async () => {
+    const forgetful = senderOn(database, new Destinations([], () => undefined));
+    forgetful.limits.attempt = 150;
+    await registered(database, 'https://nowhere.test/');
+    await happen();
+    await forgetful.sendDue();
+    expect(await only()).toMatchObject({ status: 'pending', error: 'it took longer than 0.15 s' });
   });
 
   it('reads no more of an answer than a little', async () => {
@@ -197,7 +230,7 @@ describe('WebhookSender', () => {
     await sender.sendDue();
     const lines = JSON.stringify(Object.values(logged).flatMap((mock) => mock.mock.calls as unknown[]));
     expect(lines).toContain('it answered 500');
-    expect(lines).not.toContain(secret.slice('whsec_'.length));
+    expect(lines).not.toContain(secret!.slice('whsec_'.length));
     expect(lines).not.toContain('s3cret');
   });
 
@@ -281,6 +314,19 @@ describe('WebhookSender', () => {
       expect(sink.received.length).toBeLessThanOrEqual(8);
       await happen();
       expect(await sender.sendDue()).toBe(0);
+    });
+
+    it.each([
+      ['hangs', hang],
+      ['cuts its answers', cutMidway],
+      ['redirects', redirectTo('https://example.com/')],
+    ])('counts one that %s among them', async (_, behaviour) => {
+      sender.limits.attempt = 150;
+      sink.behaviour = behaviour;
+      await registered(database, sink.url);
+      await happen(5);
+      while ((await sender.sendDue()) > 0);
+      expect(await states()).toEqual({ failures: circuit.failures, open: true });
     });
 
     it('then tries one delivery, and if that fails too, waits for longer', async () => {
@@ -415,6 +461,18 @@ describe('WebhookSender', () => {
       expect(await sender.sendDue()).toBe(0);
       await redeliver();
       expect(await sender.sendDue()).toBe(1);
+    });
+
+    it('to a webhook that is disabled waits until that is enabled', async () => {
+      const { webhook } = await registered(database, sink.url);
+      await happen();
+      await sender.sendDue();
+      await registry.change(webhook.id, { enabled: false });
+      await redeliver();
+      expect(await sender.sendDue()).toBe(0);
+      await registry.change(webhook.id, { enabled: true });
+      expect(await sender.sendDue()).toBe(1);
+      expect(sink.ids).toHaveLength(2);
     });
 
     it('does not disturb what is under way', async () => {

@@ -142,6 +142,31 @@ describe('Idempotency-Key', () => {
     }
   });
 
+  it('keeps no secret of a webhook, and tells it again as long as it signs', async () => {
+    const request = { url: 'http://127.0.0.1:9/', eventTypes: 'all' };
+    const register = () => send('POST', '/v1/webhooks', request, { key: `secret ${tests}` });
+    const first = await register();
+    const path = first.told.location as string;
+    const rotate = (key: string) => send('POST', `${path}/rotate-secret`, undefined, { key });
+    const secretIn = ({ told }: { told: { body: string } }) => (JSON.parse(told.body) as { secret: string }).secret;
+    const second = await rotate('second');
+    expect((await register()).told).toEqual(first.told);
+    const third = await rotate('third');
+
+    const { rows } = await client.query<{ outcome: string }>('SELECT outcome::text FROM platform.idempotency_key');
+    for (const answer of [first, second, third])
+      expect(rows.filter(({ outcome }) => outcome.includes(secretIn(answer)))).toEqual([]);
+    const again = await register();
+    expect([again.told.status, again.replayed, secretIn(again)]).toEqual([201, 'true', null]);
+    expect((await rotate('second')).told).toEqual(second.told);
+
+    await client.query(`UPDATE notifications.webhook SET old_secret_until = now()`);
+    expect(secretIn(await rotate('second'))).toBeNull();
+    expect((await rotate('third')).told).toEqual(third.told);
+    await send('DELETE', path);
+    expect(JSON.parse((await rotate('third')).told.body)).toEqual({ ...JSON.parse(third.told.body), secret: null });
+  });
+
   it('takes effect once when two replicas are asked at the same time', async () => {
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, i) => [app, other, app, other].map((by) => ({ by, name: `k${i}` })))
@@ -215,14 +240,16 @@ describe('Idempotency-Key', () => {
   });
 
   it('is refused where bodies stream, and means nothing where nothing changes', async () => {
-    const file = { 'content-type': 'text/csv' };
-    const imported = await app.inject({
-      method: 'POST',
-      url: '/v1/stock/imports',
-      payload: 'ref,sku,qty,eta\n',
-      headers: { ...file, authorization: `Bearer ${secretOf('shop')}`, 'idempotency-key': 'k' },
-    });
-    expect([imported.statusCode, imported.json().code]).toEqual([400, 'idempotency-key-not-supported']);
+    const authorization = `Bearer ${secretOf('shop')}`;
+    for (const [url, type, payload] of [
+      ['/v1/stock/imports', 'text/csv', 'ref,sku,qty,eta\n'],
+      ['/v1/allocations/bulk', 'application/x-ndjson', `${JSON.stringify(order('o1'))}\n`],
+    ] as const) {
+      const headers = { authorization, 'content-type': type, 'idempotency-key': 'k' };
+      const refused = await app.inject({ method: 'POST', url, payload, headers });
+      expect([refused.statusCode, refused.json().code]).toEqual([400, 'idempotency-key-not-supported']);
+    }
+    expect((await send('GET', `/v1/orders/o1-${tests}`)).told.status).toBe(404);
     const explained = [];
     for (const qty of [1, 2])
       explained.push(await send('POST', '/v1/allocations/explain', order('o1', qty), { key: 'k' }));

@@ -81,7 +81,7 @@ export class WebhooksCommand extends CliCommand {
   /** The secret alone is on standard output, so that it can be piped to where it is kept. */
   private tellSecret({ webhook, secret }: WebhookWithSecret, terminal: Terminal): number {
     terminal.note(`Webhook ${webhook.id}; its secret is shown this once:`);
-    terminal.out(secret);
+    terminal.out(secret!);
     return 0;
   }
 }

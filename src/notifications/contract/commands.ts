@@ -12,11 +12,14 @@ export class RegisterWebhook {
   ) {}
 }
 
-/** A webhook and the secret that signs what is sent to it: told this once, and never again. */
+/** A webhook and the secret that signs what is sent to it: told to who asked for it, and to nobody else. */
 export interface WebhookWithSecret {
   readonly webhook: Webhook;
-  /** `whsec_…`, as the libraries of Standard Webhooks take it. */
-  readonly secret: string;
+  /**
+   * `whsec_…`, as the libraries of Standard Webhooks take it. Null only for a request that is repeated with its idempotency
+   * key after the secret has ceased to sign.
+   */
+  readonly secret: string | null;
 }
 
 /** Changes what is named; the rest stays as it is. Answer: {@link Webhook}. Refused with `unknown-webhook`. */

@@ -16,7 +16,7 @@ export interface Webhook {
   readonly createdAt: string;
 }
 
-/** One webhook. Answer: `Webhook | null`. */
+/** One webhook. Answer: {@link Webhook}. @throws UnknownWebhook */
 export class GetWebhook {
   constructor(readonly id: string) {}
 }
@@ -58,7 +58,7 @@ export interface WebhookDelivery {
   readonly doneAt: string | null;
 }
 
-/** The deliveries of a webhook, latest first. Answer: {@link WebhookDeliveryPage}, or null: there is no such webhook. */
+/** The deliveries of a webhook, latest first. Answer: {@link WebhookDeliveryPage}. @throws UnknownWebhook */
 export class ListWebhookDeliveries {
   constructor(
     readonly webhookId: string,

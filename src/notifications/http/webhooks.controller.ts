@@ -2,7 +2,6 @@ import { Body, Controller, Delete, Get, HttpCode, Param, Patch, Post, Query, Res
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { DomainError } from '../../kernel/domain-error';
 import { decodeCursor, encodeCursor } from '../../platform/http/cursor';
 import {
   badBody,
@@ -48,12 +47,6 @@ import {
   webhookUrlRefused,
   WebhookWithSecret,
 } from './webhooks.schema';
-
-class UnknownWebhook extends DomainError {
-  constructor(id: string) {
-    super('unknown-webhook', 'not-found', `There is no webhook ${id}.`, { id });
-  }
-}
 
 const idOf = (cursor: string | undefined): string | undefined =>
   cursor === undefined ? undefined : decodeCursor(cursor, PlaceById).id;
@@ -115,9 +108,7 @@ export class WebhooksController {
     problems: [invalidRequest, unknownWebhook, overloaded],
   })
   async get(@Param('id', { schema: WebhookId }) id: string): Promise<Webhook> {
-    const webhook = await this.queries.execute<GetWebhook, WebhookState | null>(new GetWebhook(id));
-    if (webhook === null) throw new UnknownWebhook(id);
-    return shown(webhook);
+    return shown(await this.queries.execute<GetWebhook, WebhookState>(new GetWebhook(id)));
   }
 
   @Patch(':id')
@@ -178,9 +169,8 @@ export class WebhooksController {
     @Query({ schema: WebhookDeliveryListQuery }) { status, limit, cursor }: WebhookDeliveryListQuery,
   ): Promise<WebhookDeliveryPage> {
     const query = new ListWebhookDeliveries(id, limit, status, idOf(cursor));
-    const page = await this.queries.execute<ListWebhookDeliveries, DeliveryPage | null>(query);
-    if (page === null) throw new UnknownWebhook(id);
-    return { deliveries: [...page.deliveries], next: cursorOf(page.next) };
+    const { deliveries, next } = await this.queries.execute<ListWebhookDeliveries, DeliveryPage>(query);
+    return { deliveries: [...deliveries], next: cursorOf(next) };
   }
 
   @Post(':id/deliveries/:deliveryId/redeliver')

@@ -102,7 +102,13 @@ export type Webhook = z.output<typeof Webhook>;
 export const WebhookWithSecret = z
   .object({
     ...webhookMembers,
-    secret: z.string().describe('Signs what is sent, as in Standard Webhooks. It is shown this once: keep it safe.'),
+    secret: z
+      .string()
+      .nullable()
+      .describe(
+        'Signs what is sent, as in Standard Webhooks. It is shown this once: keep it safe. Null only if the request is ' +
+          'repeated with its Idempotency-Key after the secret has ceased to sign.',
+      ),
   })
   .meta({ id: 'WebhookWithSecret', description: 'A webhook and its new secret.' });
 

@@ -1,5 +1,6 @@
-import { type BeforeApplicationShutdown, Logger } from '@nestjs/common';
-import { sleepUntil } from '../../platform/sleep-until';
+import { Logger } from '@nestjs/common';
+import { allEnded } from '../../platform/in-parallel';
+import { Sleeper } from '../../platform/sleeper';
 import { Worker } from '../../platform/workers';
 
 /** By how many seconds a claim outlives the attempt, so that nobody else sends the delivery meanwhile. */
@@ -9,7 +10,7 @@ const claimMargin = 15;
  * Sends the deliveries of a channel that are due: at least once, with the same id every time. Replicas share the work: what
  * one has claimed, no other sends, until the claim runs out because its sender is gone.
  */
-export abstract class DeliverySender<Due, Receipt> extends Worker implements BeforeApplicationShutdown {
+export abstract class DeliverySender<Due, Receipt> extends Worker {
   /** In milliseconds: a whole attempt; from look to look at what is due; what is under way when the service stops. */
   limits = { attempt: 60_000, look: 1_000, stop: 10_000 };
   /** How often attempts of this process had which outcome. */
@@ -19,10 +20,11 @@ export abstract class DeliverySender<Due, Receipt> extends Worker implements Bef
   protected abstract readonly atOnce: number;
   private readonly underWay = new Set<Promise<void>>();
   private readonly stopping = new AbortController();
-  private readonly cutOff = new AbortController();
+  private readonly attempts = new Set<AbortController>();
+  /** Why no attempt may go on. */
+  private cutOff: Error | undefined;
   private running: Promise<void> | undefined;
-  private woken = false;
-  private wakeUp: () => void = () => undefined;
+  private readonly sleeper = new Sleeper();
 
   /** Takes some of what is due, for so many seconds. */
   protected abstract claim(limit: number, seconds: number): Promise<Due[]>;
@@ -51,20 +53,15 @@ export abstract class DeliverySender<Due, Receipt> extends Worker implements Bef
   /** Waits for what is under way; what takes too long is cut off, and sent again by others. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.wakeUp();
-    const patience = setTimeout(() => this.cutOff.abort(new Error('the service stopped')), this.limits.stop);
+    this.sleeper.wake();
+    const patience = setTimeout(() => this.endAttempts(new Error('the service stopped')), this.limits.stop);
     await this.running;
     clearTimeout(patience);
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
-  }
-
   /** There is something that is due. */
   announce(): void {
-    this.woken = true;
-    this.wakeUp();
+    this.sleeper.wake();
   }
 
   /**
@@ -73,20 +70,19 @@ export abstract class DeliverySender<Due, Receipt> extends Worker implements Bef
    */
   async sendDue(): Promise<number> {
     const begun = await this.begin();
-    const failed = (await Promise.allSettled(begun)).find((end) => end.status === 'rejected');
-    if (failed) throw failed.reason;
+    await allEnded(begun);
     return begun.length;
   }
 
   private async run(): Promise<void> {
     while (!this.stopping.signal.aborted) {
-      this.woken = false;
+      this.sleeper.beginRound();
       try {
         void (await this.begin());
       } catch (error) {
         this.warn(error);
       }
-      await this.sleep();
+      await this.sleeper.sleep(this.limits.look);
     }
     await Promise.all(this.underWay);
   }
@@ -110,12 +106,11 @@ export abstract class DeliverySender<Due, Receipt> extends Worker implements Bef
   }
 
   private async send(delivery: Due): Promise<void> {
-    const signal = AbortSignal.any([AbortSignal.timeout(this.limits.attempt), this.cutOff.signal]);
     let receipt: Receipt;
     try {
-      receipt = await this.handOver(delivery, signal);
+      receipt = await this.attempt(delivery);
     } catch (error) {
-      const reason = reasonOf(signal.aborted ? signal.reason : error);
+      const reason = reasonOf(error);
       const dead = await this.failed(delivery, error, reason);
       this.count(dead ? 'dead' : 'failed');
       const name = this.nameOf(delivery);
@@ -126,18 +121,37 @@ export abstract class DeliverySender<Due, Receipt> extends Worker implements Bef
     this.count(await this.accepted(delivery, receipt));
   }
 
+  /**
+   * Hands it over, unless that takes too long, or the service is to end.
+   * @throws why it was ended, or whatever it failed with
+   */
+  private async attempt(delivery: Due): Promise<Receipt> {
+    const attempt = new AbortController();
+    const tooLong = new Error(`it took longer than ${this.limits.attempt / 1_000} s`);
+    const timer = setTimeout(() => attempt.abort(tooLong), this.limits.attempt);
+    this.attempts.add(attempt);
+    if (this.cutOff) attempt.abort(this.cutOff);
+    try {
+      return await this.handOver(delivery, attempt.signal);
+    } catch (error) {
+      throw attempt.signal.aborted ? attempt.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+      this.attempts.delete(attempt);
+    }
+  }
+
+  private endAttempts(because: Error): void {
+    this.cutOff = because;
+    for (const attempt of this.attempts) attempt.abort(because);
+  }
+
   private count(outcome: string): void {
     this.outcomes.set(outcome, (this.outcomes.get(outcome) ?? 0) + 1);
   }
 
   private warn(error: unknown): void {
     this.logger.warn(`what is due could not be worked, and is tried again: ${String(error)}`);
-  }
-
-  /** Sleeps until something is announced, or it is time to look for what others wrote. */
-  private async sleep(): Promise<void> {
-    if (this.woken || this.stopping.signal.aborted) return;
-    await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), this.limits.look);
   }
 }
 

@@ -18,7 +18,10 @@ export interface DueWebhook {
   readonly claimedAt: number;
 }
 
-/** To one endpoint at the same time, over all replicas: one that hangs must not keep the others waiting. */
+/**
+ * To one endpoint at the same time, over all replicas: one that hangs must not keep the others waiting. Replicas that claim in
+ * the same instant do not see each other, and may together exceed it.
+ */
 const atOncePerWebhook = 4;
 
 /** When an endpoint is left alone: after so many failures in a row, for so many seconds, twice as long after each further one. */

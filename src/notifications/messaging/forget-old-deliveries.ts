@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Logger } from '@nestjs/common';
+import { Logger } from '@nestjs/common';
 import type { Database } from '../../platform/database/database';
+import { restUntil } from '../../platform/sleep-until';
 import { Worker } from '../../platform/workers';
 import { OldDeliveries } from './old-deliveries';
 
@@ -8,7 +8,7 @@ import { OldDeliveries } from './old-deliveries';
 const every = 10 * 60_000;
 
 /** Deletes deliveries that were done long ago: a little at a time, and half of the time at most. Replicas share the work. */
-export class ForgetOldDeliveries extends Worker implements BeforeApplicationShutdown {
+export class ForgetOldDeliveries extends Worker {
   private readonly logger = new Logger(ForgetOldDeliveries.name);
   private readonly stopping = new AbortController();
   private readonly old: readonly OldDeliveries[];
@@ -30,10 +30,6 @@ export class ForgetOldDeliveries extends Worker implements BeforeApplicationShut
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.running;
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
   }
 
   /** Deletes all that are old by now, unless it is stopped. @returns how many */
@@ -63,6 +59,6 @@ export class ForgetOldDeliveries extends Worker implements BeforeApplicationShut
   }
 
   private async rest(milliseconds: number): Promise<void> {
-    await delay(milliseconds, undefined, { signal: this.stopping.signal }).catch(() => undefined);
+    await restUntil(this.stopping.signal, milliseconds);
   }
 }

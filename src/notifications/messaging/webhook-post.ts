@@ -45,7 +45,7 @@ export async function post(
       response.on('error', reject);
     });
     request.on('error', reject);
-    request.on('close', () => reject(new Error('the connection was closed without an answer')));
+    request.on('close', () => reject(new Error('the connection was closed before the answer had ended')));
     request.end(body);
   });
 }

@@ -1,21 +1,23 @@
 import { Injectable } from '@nestjs/common';
-import { Database } from '../../platform/database/database';
+import { type Connection, Database } from '../../platform/database/database';
+import { instantOf } from '../../platform/database/instants';
 import { commandTransaction } from '../../platform/unit-of-work/command-transaction';
 import type { RegisterWebhook, WebhookChange, WebhookWithSecret } from '../contract/commands';
 import type { EventTypes, Webhook } from '../contract/queries';
 import { UnknownWebhook } from '../domain/errors';
 import { WebhookRegistry } from '../domain/webhook-registry';
 
-/** A column with a time, as an ISO instant. */
-export const instant = (column: string): string =>
-  `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
-
 /** What is shown of a row of `notifications.webhook`. */
 export const webhookColumns = `
   id, url, description, coalesce(to_jsonb(event_types), '"all"') AS "eventTypes", enabled,
   disabled_because AS "disabledBecause",
   CASE WHEN open_until IS NULL THEN 'closed' WHEN open_until > clock_timestamp() THEN 'open' ELSE 'half-open' END AS circuit,
-  ${instant('created_at')} AS "createdAt"`;
+  ${instantOf('created_at')} AS "createdAt"`;
+
+const digestOf = (secret: string): string => `encode(sha256(convert_to(${secret}, 'UTF8')), 'hex')`;
+
+/** What a command returns that makes a secret. */
+const columnsWithSecret = `${webhookColumns}, secret, ${digestOf('secret')} AS digest`;
 
 const add = {
   name: 'webhook-add',
@@ -25,7 +27,7 @@ const add = {
     ), asked AS (
       INSERT INTO notifications.webhook_subscription (webhook_id, event_types) SELECT id, event_types FROM added
     )
-    SELECT ${webhookColumns}, secret FROM added`,
+    SELECT ${columnsWithSecret} FROM added`,
 };
 
 /** Before the transaction has an id, so that of two changes the later one has the higher id. */
@@ -61,16 +63,27 @@ const rotate = {
   text: `
     UPDATE notifications.webhook
     SET old_secret = secret, old_secret_until = clock_timestamp() + interval '24 hours', secret = notifications.webhook_secret()
-    WHERE id = $1 RETURNING ${webhookColumns}, secret`,
+    WHERE id = $1 RETURNING ${columnsWithSecret}`,
 };
+
+/** Of those that sign. */
+const findSecret = {
+  name: 'webhook-find-secret',
+  text: `
+    SELECT one.secret FROM notifications.webhook AS w
+    CROSS JOIN LATERAL (
+      VALUES (w.secret), (CASE WHEN w.old_secret_until > clock_timestamp() THEN w.old_secret END)
+    ) AS one (secret)
+    WHERE w.id = $1 AND ${digestOf('one.secret')} = $2`,
+};
+
+interface WebhookRow extends Webhook {
+  readonly secret: string;
+  readonly digest: string;
+}
 
 const stored = (eventTypes: EventTypes | undefined): readonly string[] | null =>
   eventTypes === undefined || eventTypes === 'all' ? null : eventTypes;
-
-const apart = ({ secret, ...webhook }: Webhook & { readonly secret: string }): WebhookWithSecret => ({
-  webhook,
-  secret,
-});
 
 /** The webhooks in PostgreSQL. Secrets are stored as they are: what signs must know them. */
 @Injectable()
@@ -81,10 +94,7 @@ export class StoredWebhooks extends WebhookRegistry {
 
   async add({ url, eventTypes, description }: RegisterWebhook): Promise<WebhookWithSecret> {
     const values = [url, stored(eventTypes), description];
-    return commandTransaction(this.database, async (transaction) => {
-      const [row] = await transaction.query<Webhook & { secret: string }>(add, values);
-      return apart(row!);
-    });
+    return this.makeSecret(async (transaction) => (await transaction.query<WebhookRow>(add, values))[0]!);
   }
 
   async change(id: string, { eventTypes, description, enabled, because }: WebhookChange): Promise<Webhook> {
@@ -105,10 +115,23 @@ export class StoredWebhooks extends WebhookRegistry {
   }
 
   async rotateSecret(id: string): Promise<WebhookWithSecret> {
-    return commandTransaction(this.database, async (transaction) => {
-      const [row] = await transaction.query<Webhook & { secret: string }>(rotate, [id]);
+    return this.makeSecret(async (transaction) => {
+      const [row] = await transaction.query<WebhookRow>(rotate, [id]);
       if (!row) throw new UnknownWebhook(id);
-      return apart(row);
+      return row;
     });
+  }
+
+  /** Under an idempotency key only the digest is kept: whoever repeats the request is told the secret as long as it signs. */
+  private async makeSecret(work: (transaction: Connection) => Promise<WebhookRow>): Promise<WebhookWithSecret> {
+    let made: string | undefined;
+    const { webhook, digest } = await commandTransaction(this.database, async (transaction) => {
+      const { secret, digest, ...webhook } = await work(transaction);
+      made = secret;
+      return { webhook, digest };
+    });
+    if (made !== undefined) return { webhook, secret: made };
+    const [found] = await this.database.query<{ secret: string }>(findSecret, [webhook.id, digest]);
+    return { webhook, secret: found?.secret ?? null };
   }
 }

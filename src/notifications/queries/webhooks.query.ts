@@ -1,6 +1,7 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { Database } from '../../platform/database/database';
 import { GetWebhook, ListWebhooks, type Webhook, type WebhookPage } from '../contract/queries';
+import { UnknownWebhook } from '../domain/errors';
 import { webhookColumns } from '../persistence/stored-webhooks';
 
 const byId = {
@@ -19,8 +20,10 @@ const after = {
 export class GetWebhookHandler implements IQueryHandler<GetWebhook> {
   constructor(private readonly database: Database) {}
 
-  async execute({ id }: GetWebhook): Promise<Webhook | null> {
-    return (await this.database.query<Webhook>(byId, [id]))[0] ?? null;
+  async execute({ id }: GetWebhook): Promise<Webhook> {
+    const [webhook] = await this.database.query<Webhook>(byId, [id]);
+    if (!webhook) throw new UnknownWebhook(id);
+    return webhook;
   }
 }
 
