@@ -26,6 +26,8 @@ import { importInvariants } from './persistence/import-invariants';
 import { Stock1764100000000 } from './persistence/migrations/1764100000000-stock';
 import { Imports1764100000100 } from './persistence/migrations/1764100000100-imports';
 import { Thresholds1764100000200 } from './persistence/migrations/1764100000200-thresholds';
+import { ThresholdReviews1764100000800 } from './persistence/migrations/1764100000800-threshold-reviews';
+import { LowStock1764100000900 } from './persistence/migrations/1764100000900-low-stock';
 import { StockWatchStore } from './persistence/stock-watch-store';
 import { thresholdInvariants } from './persistence/threshold-invariants';
 import { ThresholdStore } from './persistence/threshold-store';
@@ -92,5 +94,11 @@ import { WatchStock } from './reactions/watch-stock.publisher';
     },
   ],
 })
-@Migrations(Stock1764100000000, Imports1764100000100, Thresholds1764100000200)
+@Migrations(
+  Stock1764100000000,
+  Imports1764100000100,
+  Thresholds1764100000200,
+  ThresholdReviews1764100000800,
+  LowStock1764100000900,
+)
 export class InventoryModule {}

@@ -201,6 +201,18 @@ describe('Many who want the same', () => {
   });
 
   describe('do not disturb each other:', () => {
+    /** The database refuses the lines of one order with an error of this code. @returns what ends that */
+    async function refusing(name: string, code: string): Promise<() => Promise<unknown>> {
+      await client.query(`
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF new.order_id = '${order(name, 1).orderId}' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = '${code}'; END IF;
+          RETURN new;
+        END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON allocation.line FOR EACH ROW EXECUTE FUNCTION refuse()`);
+      return () => client.query('DROP FUNCTION refuse CASCADE');
+    }
+
     it('a refused order in a group of 100', async () => {
       await stock(99, sku, second);
       const groups: number[] = [];
@@ -220,16 +232,10 @@ describe('Many who want the same', () => {
 
     it('one that the database refuses to store', async () => {
       await stock(50, sku, second);
-      await client.query(`
-        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          IF new.order_id LIKE 'poison%' THEN RAISE EXCEPTION 'not this one' USING ERRCODE = 'P0042'; END IF;
-          RETURN new;
-        END $$;
-        CREATE TRIGGER refuse BEFORE INSERT ON allocation.line FOR EACH ROW EXECUTE FUNCTION refuse()`);
+      const accept = await refusing('poison', 'P0042');
       const runs = times(60, (i) => replica.allocate(order(i === 33 ? 'poison' : i, 1, i % 2 ? sku : second)));
       const answers = await outcomes(runs);
-      await client.query('DROP TRIGGER refuse ON allocation.line');
+      await accept();
       expect(answers.filter((answer) => typeof answer === 'string')).toEqual(['P0042']);
       expect(answers[33]).toBe('P0042');
       expect(await promised()).toEqual({ counted: 29, lines: 29 });
@@ -239,17 +245,11 @@ describe('Many who want the same', () => {
 
     it('one that can never be stored, for a reason that looks as if it would pass', async () => {
       await stock(50, sku, second);
-      await client.query(`
-        CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS $$
-        BEGIN
-          IF new.order_id LIKE 'conflict%' THEN RAISE EXCEPTION 'again' USING ERRCODE = '40001'; END IF;
-          RETURN new;
-        END $$;
-        CREATE TRIGGER conflict BEFORE INSERT ON allocation.line FOR EACH ROW EXECUTE FUNCTION conflict()`);
+      const accept = await refusing('conflict', '40001');
       const patient = replicaOver(await db.connect(), { deadline: 1_500 });
       const runs = times(20, (i) => patient.allocate(order(i === 7 ? 'conflict' : i, 1, i % 2 ? sku : second)));
       const answers = await outcomes(runs);
-      await client.query('DROP TRIGGER conflict ON allocation.line');
+      await accept();
       expect(answers.map((answer, i) => (typeof answer === 'string' ? `${i} ${answer}` : ''))).toEqual(
         times(20, (i) => (i === 7 ? '7 overloaded' : '')),
       );

@@ -7,6 +7,8 @@ import type { StockNumbers } from '../../src/inventory/contract/queries';
 import { DomainError } from '../../src/kernel/domain-error';
 import type { Database } from '../../src/platform/database/database';
 import { type Commands, line } from '../support/allocation-commands';
+import { freshDatabase } from '../support/database';
+import { type Replica, replicaOver } from '../support/replica';
 
 type Step = { [K in keyof Commands]: { name: K; args: Parameters<Commands[K]> } }[keyof Commands];
 
@@ -39,6 +41,27 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: step('releaseOrder', fc.tuple(fc.constantFrom(...orders))) },
 );
 
+/** Where a suite plays. */
+export interface Stage {
+  readonly client: Client;
+  readonly database: Database;
+  readonly commands: Replica;
+}
+
+/** A database for the suite that calls it, there from its first `beforeAll` on. */
+export function stage(): Stage {
+  const stage: { -readonly [K in keyof Stage]?: Stage[K] } = {};
+  let drop: () => Promise<void>;
+  beforeAll(async () => {
+    const db = await freshDatabase();
+    const database = await db.connect();
+    ({ drop } = db);
+    Object.assign(stage, { client: await db.client(), database, commands: replicaOver(database) });
+  });
+  afterAll(() => drop());
+  return stage as Stage;
+}
+
 /** Commands one after the other, and then some at once. */
 export const histories = fc.record({
   first: step('createBatch', fc.tuple(ref, sku, fc.integer({ min: 5, max: 12 }), eta)),
@@ -60,9 +83,8 @@ export interface Moment {
 /** Plays a history on empty tables and notes, after every command, what the rows of each SKU show. */
 export async function played(
   { first, oneByOne, atOnce }: History,
-  on: { readonly commands: Commands; readonly database: Database; readonly client: Client },
+  { commands, database, client }: Stage,
 ): Promise<Moment[]> {
-  const { commands, database, client } = on;
   await client.query(`
     TRUNCATE platform.event, allocation.product, allocation.batch_ref, allocation.batch, allocation.line,
       allocation.order_line`);

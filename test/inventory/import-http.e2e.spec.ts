@@ -107,7 +107,7 @@ describe('POST /v1/stock/imports', () => {
     const rows = Array.from({ length: 10_000 }, (_, place) => `broken-${place},LAMP,1,\n`).join('');
     const connection = new RawConnection(port);
     connection.write(
-      `POST ${path} HTTP/1.1\r\nhost: test\r\ncontent-type: text/csv\r\ncontent-length: 1000000\r\n\r\n`,
+      `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: text/csv\r\ncontent-length: 1000000\r\n\r\n`,
     );
     connection.write(header, rows);
     await until(async () => (await count(`inventory.import_row WHERE ref LIKE 'broken-%'`)) > 0);
@@ -183,7 +183,8 @@ describe('POST /v1/stock/imports', () => {
 
   it('knows no import that is not there', async () => {
     expect(await get(`${path}/00000000-0000-7000-8000-00000000000f`)).toMatchObject({ code: 'unknown-import' });
-    expect(await get(`${path}/17`)).toMatchObject({ code: 'invalid-request' });
+    expect(await get(`${path}/${'-'.repeat(36)}`)).toMatchObject({ code: 'invalid-request' });
+    expect(await get(`${path}/17`)).toMatchObject({ code: 'unknown-route' });
     const { rows } = await client.query<{ id: string }>('SELECT id FROM inventory.import LIMIT 1');
     expect(await get(`${path}/${rows[0]!.id}?cursor=x`)).toMatchObject({ code: 'invalid-cursor' });
   });

@@ -1,39 +1,24 @@
 import * as fc from 'fast-check';
-import type { Client } from 'pg';
 import { ExportLedger, GetLedger, type LedgerEntry, type LedgerPage } from '../../src/inventory/contract/queries';
 import { ExportLedgerHandler, GetLedgerHandler } from '../../src/inventory/queries/ledger.query';
-import type { Database } from '../../src/platform/database/database';
 import { inContext } from '../../src/platform/request-context';
 import { line } from '../support/allocation-commands';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { type Replica, replicaOver } from '../support/replica';
-import { histories, played, skus } from './histories';
+import { histories, played, skus, stage } from './histories';
 
 const nothing = { onHand: 0, inbound: 0, promised: 0, available: 0, backordered: 0 };
 
 describe('The ledger of a SKU', () => {
-  let db: TestDatabase;
-  let client: Client;
-  let database: Database;
-  let replica: Replica;
-
-  beforeAll(async () => {
-    db = await freshDatabase();
-    client = await db.client();
-    database = await db.connect();
-    replica = replicaOver(database);
-  });
-  afterAll(() => db.drop());
+  const on = stage();
 
   async function whole(sku: string, asOf?: string): Promise<LedgerEntry[]> {
     const entries: LedgerEntry[] = [];
-    for await (const chunk of await new ExportLedgerHandler(database).execute(new ExportLedger(sku, asOf)))
+    for await (const chunk of await new ExportLedgerHandler(on.database).execute(new ExportLedger(sku, asOf)))
       entries.push(...chunk);
     return entries;
   }
 
   const page = (...of: ConstructorParameters<typeof GetLedger>): Promise<LedgerPage | null> =>
-    new GetLedgerHandler(database).execute(new GetLedger(...of));
+    new GetLedgerHandler(on.database).execute(new GetLedger(...of));
 
   async function pages(sku: string, limit: number, order: 'asc' | 'desc', asOf?: string): Promise<LedgerEntry[]> {
     const entries: LedgerEntry[] = [];
@@ -49,7 +34,7 @@ describe('The ledger of a SKU', () => {
   it('goes from nothing to what the rows show, each entry from where the one before ended, whatever the pages', async () => {
     await fc.assert(
       fc.asyncProperty(histories, fc.integer({ min: 1, max: 7 }), async (history, limit) => {
-        const moments = await played(history, { commands: replica, database, client });
+        const moments = await played(history, on);
         for (const sku of skus) {
           const ledger = await whole(sku);
           const ofSku = moments.filter((moment) => moment.sku === sku);
@@ -75,18 +60,18 @@ describe('The ledger of a SKU', () => {
   it('says who, why, and what it did', async () => {
     const someone = { actor: 'shop', correlationId: 'request-1', causationId: 'request-1' };
     await inContext(someone, async () => {
-      await replica.createBatch('mug-1', 'MUG', 10);
-      await replica.createBatch('mug-2', 'MUG', 8, '2030-05-01');
-      await replica.allocate(line('o1', 'MUG', 6));
-      await replica.allocate(line('o2', 'MUG', 4));
-      await replica.allocate(line('o3', 'MUG', 20));
-      await replica.allocate(line('o4', 'MUG', 9), { whenOutOfStock: 'backorder', priority: -1 });
-      await replica.changeBatch('mug-1', { qty: 7 });
-      await replica.amendLine(line('o4', 'MUG', 1), 5);
-      await replica.changeBatch('mug-2', { eta: '2030-06-01' });
-      await replica.cancelBatch('mug-2');
-      await replica.releaseOrder('o2');
-      await replica.releaseOrder('o4');
+      await on.commands.createBatch('mug-1', 'MUG', 10);
+      await on.commands.createBatch('mug-2', 'MUG', 8, '2030-05-01');
+      await on.commands.allocate(line('o1', 'MUG', 6));
+      await on.commands.allocate(line('o2', 'MUG', 4));
+      await on.commands.allocate(line('o3', 'MUG', 20));
+      await on.commands.allocate(line('o4', 'MUG', 9), { whenOutOfStock: 'backorder', priority: -1 });
+      await on.commands.changeBatch('mug-1', { qty: 7 });
+      await on.commands.amendLine(line('o4', 'MUG', 1), 5);
+      await on.commands.changeBatch('mug-2', { eta: '2030-06-01' });
+      await on.commands.cancelBatch('mug-2');
+      await on.commands.releaseOrder('o2');
+      await on.commands.releaseOrder('o4');
     });
     const ledger = await whole('MUG');
     const [first] = ledger;
@@ -127,7 +112,7 @@ describe('The ledger of a SKU', () => {
   });
 
   it('has pages behind its end that are empty, and none if nothing is known', async () => {
-    await replica.createBatch('pan-1', 'PAN', 3);
+    await on.commands.createBatch('pan-1', 'PAN', 3);
     expect(await page('PAN', 5, 'asc', 1)).toEqual({ sku: 'PAN', entries: [], next: null });
     expect(await page('PAN', 5, 'asc', 1_000_000)).toEqual({ sku: 'PAN', entries: [], next: null });
     expect(await page('PAN', 5, 'desc', 1)).toEqual({ sku: 'PAN', entries: [], next: null });
@@ -138,9 +123,9 @@ describe('The ledger of a SKU', () => {
   });
 
   it('is read over many chunks', async () => {
-    await replica.createBatch('nail-1', 'NAIL', 100_000);
-    await Promise.all(Array.from({ length: 1_600 }, (_, n) => replica.allocate(line(`n${n}`, 'NAIL', 2))));
-    await Promise.all(Array.from({ length: 900 }, (_, n) => replica.releaseOrder(`n${n}`)));
+    await on.commands.createBatch('nail-1', 'NAIL', 100_000);
+    await Promise.all(Array.from({ length: 1_600 }, (_, n) => on.commands.allocate(line(`n${n}`, 'NAIL', 2))));
+    await Promise.all(Array.from({ length: 900 }, (_, n) => on.commands.releaseOrder(`n${n}`)));
     const ledger = await whole('NAIL');
     expect(ledger).toHaveLength(2_501);
     expect(ledger.at(-1)!.after).toMatchObject({ onHand: 100_000, promised: 1_400 });

@@ -1,5 +1,4 @@
 import * as fc from 'fast-check';
-import type { Client } from 'pg';
 import {
   GetStockAsOf,
   type LinePlace,
@@ -9,38 +8,25 @@ import {
 } from '../../src/inventory/contract/queries';
 import { replay } from '../../src/inventory/queries/replay';
 import { GetStockAsOfHandler, ListPromisesHandler } from '../../src/inventory/queries/stock-as-of.query';
-import type { Database, Queryable } from '../../src/platform/database/database';
+import type { Queryable } from '../../src/platform/database/database';
 import { readStream } from '../../src/platform/event-log/event-log-reader';
 import { currentContext, inContext } from '../../src/platform/request-context';
 import { line } from '../support/allocation-commands';
-import { freshDatabase, type TestDatabase } from '../support/database';
-import { type Replica, replicaOver } from '../support/replica';
-import { histories, type Moment, played, skus } from './histories';
+import { histories, type Moment, played, skus, stage } from './histories';
 
 const farFuture = '9999-12-31T23:59:59Z';
 
 describe('The stock as of an instant', () => {
-  let db: TestDatabase;
-  let client: Client;
-  let database: Database;
-  let replica: Replica;
-
-  beforeAll(async () => {
-    db = await freshDatabase();
-    client = await db.client();
-    database = await db.connect();
-    replica = replicaOver(database);
-  });
-  afterAll(() => db.drop());
+  const on = stage();
 
   const stockAsOf = (sku: string, instant: string): Promise<Stock | null> =>
-    new GetStockAsOfHandler(database).execute(new GetStockAsOf(sku, instant));
+    new GetStockAsOfHandler(on.database).execute(new GetStockAsOf(sku, instant));
 
   /** All pages of promises. */
   async function promisesAsOf(sku: string, instant?: string): Promise<{ version: number; lines: PromisedLine[] }> {
     const lines: PromisedLine[] = [];
     for (let from: LinePlace | undefined; ;) {
-      const page = await new ListPromisesHandler(database).execute(new ListPromises(sku, 2, from, instant));
+      const page = await new ListPromisesHandler(on.database).execute(new ListPromises(sku, 2, from, instant));
       lines.push(...page!.lines);
       if (page!.next === null) return { version: page!.version, lines };
       from = page!.next;
@@ -55,7 +41,7 @@ describe('The stock as of an instant', () => {
   it('is what the rows showed then, at every version, and is what they show now', async () => {
     await fc.assert(
       fc.asyncProperty(histories, async (history) => {
-        const moments = await played(history, { commands: replica, database, client });
+        const moments = await played(history, on);
         for (const { sku, version, occurredAt, numbers, batches, promises } of moments) {
           const stock = await stockAsOf(sku, occurredAt);
           expect(withoutLateness(stock!)).toMatchObject({ sku, version, ...numbers, batches });
@@ -82,10 +68,10 @@ describe('The stock as of an instant', () => {
     const justBefore = (version: number): string => `2026-03-0${version}T11:59:59.999999Z`;
 
     beforeAll(async () => {
-      await replica.createBatch('chair-1', 'CHAIR', 10, '2026-03-02');
-      await replica.allocate(line('o1', 'CHAIR', 4));
-      await replica.changeBatch('chair-1', { eta: null });
-      await client.query(`
+      await on.commands.createBatch('chair-1', 'CHAIR', 10, '2026-03-02');
+      await on.commands.allocate(line('o1', 'CHAIR', 4));
+      await on.commands.changeBatch('chair-1', { eta: null });
+      await on.client.query(`
         UPDATE platform.event SET occurred_at = timestamptz '${at(1)}' + (version - 1) * interval '1 day'
         WHERE stream = 'product:CHAIR'`);
     });
@@ -93,7 +79,7 @@ describe('The stock as of an instant', () => {
     it('is nothing before its first event', async () => {
       expect(await stockAsOf('CHAIR', justBefore(1))).toBeNull();
       const early = new ListPromises('CHAIR', 9, undefined, justBefore(1));
-      expect(await new ListPromisesHandler(database).execute(early)).toBeNull();
+      expect(await new ListPromisesHandler(on.database).execute(early)).toBeNull();
       expect(await stockAsOf('NEVER', farFuture)).toBeNull();
     });
 
@@ -116,13 +102,13 @@ describe('The stock as of an instant', () => {
         lateUnits: 10,
         batches: [{ late: true }],
       });
-      await replica.createBatch('desk-1', 'DESK', 3, '9000-01-01');
+      await on.commands.createBatch('desk-1', 'DESK', 3, '9000-01-01');
       expect(await stockAsOf('DESK', farFuture)).toMatchObject({ lateUnits: 0, batches: [{ late: false }] });
     });
   });
 
   it('reads a stream a chunk at a time, and of what came later one chunk at most', async () => {
-    await client.query(`
+    await on.client.query(`
       INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
       SELECT 'thing:long', n, gen_random_uuid(), 'a.thing.v1', '{}', timestamptz '2026-01-01T00:00:00Z' + n * interval '1 s', 'x'
       FROM generate_series(1, 10000) AS n`);
@@ -130,7 +116,7 @@ describe('The stock as of an instant', () => {
     const counting: Queryable = {
       query: (statement, values) => {
         queries += 1;
-        return database.query(statement, values);
+        return on.database.query(statement, values);
       },
     };
     const chunks = async (upTo?: string): Promise<number[]> => {
@@ -150,7 +136,7 @@ describe('The stock as of an instant', () => {
   });
 
   it('reads no further when nobody waits for the answer any more', async () => {
-    await client.query(`
+    await on.client.query(`
       INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
       SELECT 'product:LEFT', n, gen_random_uuid(), 'allocation.out-of-stock.v1',
              '{"orderId": "o", "lineId": "1", "sku": "LEFT", "qty": 1, "priority": 0}', now(), 'x'
@@ -159,7 +145,7 @@ describe('The stock as of an instant', () => {
       let chunks = 0;
       const context = { ...currentContext(), isAbandoned: () => chunks >= chunksUntilTheyLeft };
       await inContext(context, async () => {
-        for await (const changes of replay(database, 'LEFT')) {
+        for await (const changes of replay(on.database, 'LEFT')) {
           expect(changes).toHaveLength(1000);
           chunks += 1;
         }
@@ -175,15 +161,15 @@ describe('The stock as of an instant', () => {
   it('is worked out for so many at once, and the others wait', async () => {
     const open = await Promise.all(
       [1, 2].map(async () => {
-        const reading = replay(database, 'LEFT');
+        const reading = replay(on.database, 'LEFT');
         await reading.next();
         return reading;
       }),
     );
     let came = false;
-    const third = replay(database, 'LEFT');
+    const third = replay(on.database, 'LEFT');
     const next = third.next().then(() => (came = true));
-    await database.query({ text: 'SELECT 1' });
+    await on.database.query({ text: 'SELECT 1' });
     expect(came).toBe(false);
     await open[0]!.return(undefined);
     await next;

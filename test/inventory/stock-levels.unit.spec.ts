@@ -15,7 +15,8 @@ const batch = (
   eta,
   cancelled,
 });
-const stock = (...batches: RecordedBatch[]) => stockOf({ sku: 'LAMP', version: 7, backordered: 5, batches }, today);
+const recorded = (batches: RecordedBatch[]) => ({ sku: 'LAMP', version: 7, backordered: 5, batches });
+const stock = (...batches: RecordedBatch[]) => stockOf(recorded(batches), today);
 
 describe('The levels of a SKU', () => {
   it('tell the warehouse from what is inbound, and what is left of both', () => {
@@ -51,5 +52,23 @@ describe('The levels of a SKU', () => {
     const levels = stock(batch('a', 3, 1, '2026-11-21'), batch('b', 5, 0, today));
     expect(levels).toMatchObject({ inbound: 8, available: 7, nextArrival: '2026-11-21', lateUnits: 3 });
     expect(levels.batches.map(({ late }) => late)).toEqual([true, false]);
+  });
+
+  it('count all batches where not all are shown, and leave out closed ones first', () => {
+    const batches = [
+      batch('a', 3, 3, null),
+      batch('b', 3, 3, '2026-12-01'),
+      batch('c', 3, 0, null, true),
+      batch('d', 3, 2, null),
+    ];
+    const shown = (most: number) => stockOf(recorded(batches), today, most);
+    expect(shown(3)).toMatchObject({ batchCount: 4, onHand: 6, inbound: 3, promised: 8, available: 1 });
+    expect(
+      [4, 3, 2, 1].map((most) =>
+        shown(most)
+          .batches.map(({ ref }) => ref)
+          .join(''),
+      ),
+    ).toEqual(['abcd', 'abd', 'bd', 'b']);
   });
 });

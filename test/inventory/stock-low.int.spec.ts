@@ -199,6 +199,26 @@ describe('Low stock', () => {
     expect(await told(database, sku)).toEqual(['low 1']);
   });
 
+  it('is looked for from where a replica that has ended came to, and from the first SKU for another threshold', async () => {
+    const sku = someSku();
+    const pageful = Array.from({ length: 500 }, (_, n) => `${sku}-${String(n).padStart(3, '0')}`);
+    const changed = async (reorderPoint: number) => {
+      await setThreshold(`${sku}*`, reorderPoint);
+      return (await read()).filter(({ type }) => type === ThresholdSet.type);
+    };
+    const events = await changed(1);
+    const ending = watcherOn(database, ({ after }) =>
+      after === '' ? Promise.resolve(pageful) : Promise.reject(new Error('out of reach')),
+    );
+    await expect(ending.publish(events)).rejects.toThrow('out of reach');
+
+    const asked: string[] = [];
+    const next = watcherOn(database, ({ after }) => Promise.resolve((asked.push(after), [])));
+    await next.publish(events);
+    await next.publish(await changed(2));
+    expect(asked).toEqual([pageful.at(-1), '']);
+  });
+
   it('is not told of a SKU that never had a batch', async () => {
     await setThreshold('NOTHING', 10);
     await watch();

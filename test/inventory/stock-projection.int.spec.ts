@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import type { DiscoveryService } from '@nestjs/core';
 import type { Client } from 'pg';
 import { productEvents } from '../../src/allocation/contract/events';
+import { StockLow, StockRecovered } from '../../src/inventory/contract/events';
 import { GetStock, type Stock } from '../../src/inventory/contract/queries';
 import { dayOf } from '../../src/inventory/domain/availability';
 import { stockOf } from '../../src/inventory/domain/stock-levels';
@@ -93,7 +94,16 @@ describe('The projection of stock', () => {
     return stockOf({ sku, version, backordered, batches }, dayOf(new Date()));
   }
 
-  /** Nothing but a few products with everything that may be stored. */
+  /** What the watch of stock tells: of one SKU that it is low, of another one that it was. */
+  const crossings = {
+    text: `
+      INSERT INTO platform.event (stream, version, id, type, data, occurred_at, actor)
+      SELECT 'stock:' || sku, version, gen_random_uuid(), type, jsonb_build_object('sku', sku), now(), 'test'
+      FROM (VALUES ('LAMP', 1, '${StockLow.type}'), ('CHAIR', 1, '${StockLow.type}'), ('CHAIR', 2, '${StockRecovered.type}'))
+        AS told (sku, version, type)`,
+  };
+
+  /** Nothing but a few products with everything that may be stored. They are told to be low before there is any of them. */
   async function liveAgain(): Promise<void> {
     await database.query(forget);
     await database.query({
@@ -101,6 +111,7 @@ describe('The projection of stock', () => {
         TRUNCATE platform.event, allocation.product, allocation.batch_ref, allocation.batch, allocation.line,
           allocation.order_line`,
     });
+    await database.query(crossings);
     await liveALittle(replica);
     await until(isUpToDate);
   }
@@ -158,6 +169,12 @@ describe('The projection of stock', () => {
     }
   });
 
+  it('knows which SKUs are low, as was told last', async () => {
+    await liveAgain();
+    const low = { text: `SELECT sku FROM inventory.stock WHERE low` };
+    expect(await database.query(low)).toEqual([{ sku: 'LAMP' }]);
+  });
+
   it('gets identical rows by a rebuild, and goes on', async () => {
     await until(isUpToDate);
     const live = await rowsOf(database);
@@ -187,6 +204,7 @@ describe('The projection of stock', () => {
       ['a version is another', `UPDATE inventory.stock SET version = version - 1 WHERE sku = 'LAMP'`],
       ['a SKU is missing', `DELETE FROM inventory.stock WHERE sku = 'LAMP'`],
       ['a SKU came from nowhere', `INSERT INTO inventory.stock VALUES ('NOBODY', 1, 0, 0, 0, DEFAULT, 0)`],
+      ['a SKU is low', `UPDATE inventory.stock SET low = true WHERE sku = 'CHAIR'`],
       ['the next arrival is another', `UPDATE inventory.stock SET next_arrival = next_arrival - 1 WHERE sku = 'LAMP'`],
       ['a batch is not cancelled', `UPDATE inventory.stock_batch SET cancelled = false WHERE ref = 'chair-1'`],
       ['a line waits for more', `UPDATE inventory.stock_waiting SET qty = qty + 1 WHERE order_id = 'o3'`],

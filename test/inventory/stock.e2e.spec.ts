@@ -4,6 +4,7 @@ import { AvailabilityCommand } from '../../src/inventory/cli/availability.comman
 import { StockCommand } from '../../src/inventory/cli/stock.command';
 import type { Availability, Stock } from '../../src/inventory/contract/queries';
 import { dayOf, daysAfter } from '../../src/inventory/domain/availability';
+import { ImportWorker } from '../../src/inventory/messaging/import-worker';
 import { type CliCommand, UsageError } from '../../src/platform/cli/cli-command';
 import { encodeCursor } from '../../src/platform/http/cursor';
 import { Relay } from '../../src/platform/event-log/relay';
@@ -24,6 +25,7 @@ describe('Stock', () => {
     client = await db.client();
     app = await startService(db.url);
     app.get(Relay).start();
+    app.get(ImportWorker).start();
 
     await batch('table-here', 'TABLE', 20);
     await batch('table-2', 'TABLE', 10, day(2));
@@ -71,6 +73,7 @@ describe('Stock', () => {
       backordered: 0,
       nextArrival: day(2),
       lateUnits: 0,
+      batchCount: 4,
       batches: [
         expect.objectContaining({ ref: 'table-2', available: 10, eta: day(2), late: false }),
         expect.objectContaining({ ref: 'table-4' }),
@@ -178,11 +181,39 @@ describe('Stock', () => {
     expect([before.statusCode, before.json<{ code: string }>().code]).toEqual([404, 'unknown-sku']);
   });
 
+  it('is shown of a SKU that is called `imports`, like the way to supplier files', async () => {
+    await batch('imports-1', 'imports', 5);
+    await app.inject({ method: 'PUT', url: '/v1/stock/imports/threshold', payload: { reorderPoint: 2 } });
+    await shown('imports', 1);
+    for (const what of ['', '/availability', '/ledger', '/promises'])
+      expect(await get(`/v1/stock/imports${what}`)).toMatchObject({ sku: 'imports' });
+    expect(await get('/v1/stock/imports/threshold')).toMatchObject({ pattern: 'imports' });
+  });
+
+  it('is shown with a thousand batches at most, those first that are open', async () => {
+    const refs = Array.from({ length: 1_001 }, (_, n) => `many-${String(n).padStart(4, '0')}`);
+    await app.inject({
+      method: 'POST',
+      url: '/v1/stock/imports',
+      headers: { 'content-type': 'text/csv' },
+      payload: ['ref,sku,qty', ...refs.map((ref) => `${ref},MANY,1`)].join('\n'),
+    });
+    await shown('MANY', refs.length);
+    await allocate('of-many', 'MANY', 1);
+    await shown('MANY', refs.length + 1);
+    for (const when of ['', `?asOf=${new Date(Date.now() + 60_000).toISOString()}`]) {
+      const { batchCount, onHand, available, batches } = (await get(`/v1/stock/MANY${when}`)) as Stock;
+      expect({ batchCount, onHand, available }).toEqual({ batchCount: 1_001, onHand: 1_001, available: 1_000 });
+      expect(batches.map(({ ref }) => ref)).toEqual(refs.slice(1));
+    }
+  });
+
   it.each([
     ['/v1/stock/NO-SUCH', 404, 'unknown-sku'],
     ['/v1/stock/NO-SUCH/availability', 404, 'unknown-sku'],
     ['/v1/stock/NO-SUCH/availability?asOf=2026-01-01T00:00:00Z', 404, 'unknown-sku'],
     ['/v1/stock/a%20b', 400, 'invalid-request'],
+    ['/v1/stock/imports/NO-SUCH', 404, 'unknown-route'],
     ['/v1/stock?status=fine', 400, 'invalid-request'],
     ['/v1/stock?status=out&status=late', 400, 'invalid-request'],
     ['/v1/stock?sort=-sku', 400, 'invalid-request'],

@@ -5,6 +5,21 @@ import type { Invariant } from '../../src/platform/verify/invariant';
 /** For each invariant, by its name: ways to break it, in SQL. */
 export type Corruptions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
+/**
+ * Tests that the invariants find nothing wrong with what a suite has stored, and see every corruption of it.
+ * @param clientOf is asked when the tests run
+ */
+export function itSees(invariants: readonly Invariant[], corruptions: Corruptions, clientOf: () => Client): void {
+  it('finds nothing wrong with what is stored', async () => {
+    for (const invariant of invariants) expect(await brokenBy('SELECT 1', invariant, clientOf())).toEqual([]);
+  });
+
+  it.each(waysToBreak(corruptions))('%s: sees that %s', async (name, _how, sql) => {
+    const invariant = invariants.find((one) => one.name === name)!;
+    expect(await brokenBy(sql, invariant, clientOf())).not.toEqual([]);
+  });
+}
+
 /** One test for each of them. */
 export const waysToBreak = (corruptions: Corruptions): [invariant: string, how: string, sql: string][] =>
   Object.entries(corruptions).flatMap(([invariant, ways]) =>

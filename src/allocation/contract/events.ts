@@ -72,6 +72,9 @@ export class OutOfStock extends DomainEvent<RequestedLine & { readonly priority:
   static override readonly type = 'allocation.out-of-stock.v1';
 }
 
+/** The name of the stream that the events of a SKU are in. */
+export const streamOf = (sku: string): string => `product:${sku}`;
+
 /** The events that the stream of a SKU is made of. */
 export const productEvents = [
   BatchCreated,

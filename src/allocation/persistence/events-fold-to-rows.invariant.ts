@@ -1,7 +1,7 @@
 import type { Queryable } from '../../platform/database/database';
 import { type EventClass, revive, type StoredEvent } from '../../platform/event-log/stored-event';
 import { Invariant } from '../../platform/verify/invariant';
-import { productEvents } from '../contract/events';
+import { productEvents, streamOf } from '../contract/events';
 import { OrderLine } from '../domain/order-line';
 import { ProductFold } from '../domain/product-fold';
 import { type BatchRow, type LineRow } from './product-statements';
@@ -9,7 +9,7 @@ import { type BatchRow, type LineRow } from './product-statements';
 const pageSize = 5_000;
 /** Products are compared together until they have so many rows, so that small ones do not cost a query each. */
 const rowsAtOnce = 5_000;
-const prefix = 'product:';
+const prefix = streamOf('');
 
 const eventsAfter = {
   text: `

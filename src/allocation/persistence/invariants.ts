@@ -1,5 +1,8 @@
 import { QueriedInvariant } from '../../platform/verify/invariant';
+import { streamOf } from '../contract/events';
 import { EventsFoldToRows } from './events-fold-to-rows.invariant';
+
+const prefix = streamOf('');
 
 class CountersAreSums extends QueriedInvariant {
   readonly name = 'what a batch has promised is the sum of its lines';
@@ -65,8 +68,8 @@ class VersionsAreThoseOfTheLog extends QueriedInvariant {
     SELECT format('%s: version %s, its last event %s', sku, coalesce(p.version::text, 'none'),
                   coalesce(e.version::text, 'none')) AS broken
     FROM allocation.product AS p FULL JOIN (
-      SELECT substr(stream, length('product:') + 1) AS sku, max(version) AS version
-      FROM platform.event WHERE starts_with(stream, 'product:') GROUP BY stream
+      SELECT substr(stream, length('${prefix}') + 1) AS sku, max(version) AS version
+      FROM platform.event WHERE starts_with(stream, '${prefix}') GROUP BY stream
     ) AS e USING (sku)
     WHERE p.version IS DISTINCT FROM e.version`;
 }

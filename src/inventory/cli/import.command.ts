@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,6 +11,7 @@ import { CliCommand, type Terminal } from '../../platform/cli/cli-command';
 import { bytesOf } from '../../platform/csv/csv-file';
 import { UnreadableFile } from '../../platform/csv/csv-records';
 import { neutralCell } from '../../platform/csv/neutral-cell';
+import { ContentDigest } from '../messaging/content-digest';
 import { type ImportPlan, ImportWork } from '../messaging/import-work';
 import { Imports, type ImportState, type RejectedRow, type Tally } from '../messaging/imports';
 import { SupplierFiles } from '../messaging/supplier-files';
@@ -94,7 +94,7 @@ export class ImportCommand extends CliCommand {
   /** @returns the import that applied the content of the file; undefined if that was done before */
   private async apply(path: string, again: boolean, terminal: Terminal): Promise<ImportState | undefined> {
     await this.imports.tidyUp();
-    const known = await this.imports.findContent(await digestOf(path));
+    const known = await this.imports.findContent(await ContentDigest.of(bytesOf(path)));
     if (known?.status === 'applied' && !again) {
       terminal.note(`${path} was applied at ${known.finishedAt}: nothing is done; --again applies it once more.`);
       return undefined;
@@ -186,13 +186,6 @@ async function filesAt(path: string): Promise<string[]> {
     .filter((name) => name.toLowerCase().endsWith('.csv'))
     .sort()
     .map((name) => join(path, name));
-}
-
-/** @throws UnreadableFile */
-async function digestOf(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const piece of bytesOf(path)) hash.update(piece);
-  return hash.digest('hex');
 }
 
 const workedOf = ({ created, changed, unchanged, rejected }: Tally): number => created + changed + unchanged + rejected;

@@ -36,20 +36,30 @@ export interface StockLevels {
 
 /** How much there is of a SKU, batch by batch: in order of reference, cancelled ones included. */
 export interface Stock extends StockLevels {
+  /** How many batches there are, those included that `batches` leaves out. */
+  readonly batchCount: number;
   readonly batches: readonly StockBatch[];
 }
 
 /** How much there is of a SKU now. Eventual: it follows the events of allocation. Answer: `Stock | null`. */
 export class GetStock {
-  constructor(readonly sku: string) {}
+  /** @param most how many batches at most; those that are closed (cancelled, or in the warehouse and used up) are left out first */
+  constructor(
+    readonly sku: string,
+    readonly most = Infinity,
+  ) {}
 }
 
 /** How much there was of a SKU at an instant. Answer: `Stock | null`; null: it was not known then. */
 export class GetStockAsOf {
-  /** @param instant ISO instant; its day (UTC) is the one by which batches are late */
+  /**
+   * @param instant ISO instant; its day (UTC) is the one by which batches are late
+   * @param most how many batches at most: see {@link GetStock}
+   */
   constructor(
     readonly sku: string,
     readonly instant: string,
+    readonly most = Infinity,
   ) {}
 }
 
@@ -151,12 +161,12 @@ export interface ThresholdState {
   readonly clearAt: number;
 }
 
-/** The threshold of a SKU itself, or of a pattern itself. Answer: `ThresholdState | null`. */
+/** The threshold of a SKU itself, or of a pattern itself. Answer: {@link ThresholdState}. @throws UnknownThreshold */
 export class GetThreshold {
   constructor(readonly pattern: string) {}
 }
 
-/** The threshold that decides about a SKU. Answer: `ThresholdState | null`. */
+/** The threshold that decides about a SKU. Answer: {@link ThresholdState}. @throws UnknownThreshold */
 export class GetThresholdOfSku {
   constructor(readonly sku: string) {}
 }

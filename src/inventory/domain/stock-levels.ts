@@ -20,8 +20,12 @@ export function stockBatch(batch: RecordedBatch, today: string): StockBatch {
   return { ref, sku, purchased, promised, available, eta, cancelled, late: isLate(batch, today) };
 }
 
-/** How much there is of a SKU. @param today ISO date, by which batches are late */
-export function stockOf({ sku, version, backordered, batches }: RecordedStock, today: string): Stock {
+/**
+ * How much there is of a SKU.
+ * @param today ISO date, by which batches are late
+ * @param most how many batches are shown at most: closed ones are left out first
+ */
+export function stockOf({ sku, version, backordered, batches }: RecordedStock, today: string, most = Infinity): Stock {
   let [onHand, inbound, promised, lateUnits] = [0, 0, 0, 0];
   let nextArrival: string | null = null;
   for (const batch of batches) {
@@ -35,7 +39,20 @@ export function stockOf({ sku, version, backordered, batches }: RecordedStock, t
   }
   const available = onHand + inbound - promised;
   const levels = { sku, version, onHand, inbound, promised, available, backordered, nextArrival, lateUnits };
-  return { ...levels, batches: batches.map((batch) => stockBatch(batch, today)) };
+  const shown = openFirst(batches, most).map((batch) => stockBatch(batch, today));
+  return { ...levels, batchCount: batches.length, batches: shown };
 }
+
+/** As many of the batches as may be, in their order. */
+function openFirst(batches: readonly RecordedBatch[], most: number): readonly RecordedBatch[] {
+  if (batches.length <= most) return batches;
+  const [open, closed] = [batches.filter((batch) => !isClosed(batch)), batches.filter(isClosed)];
+  const shown = new Set([...open, ...closed].slice(0, most));
+  return batches.filter((batch) => shown.has(batch));
+}
+
+/** Nothing can be promised from it, and nothing of it is to arrive. */
+const isClosed = ({ purchased, promised, eta, cancelled }: RecordedBatch): boolean =>
+  cancelled || (eta === null && promised === purchased);
 
 const isLate = ({ eta, cancelled }: RecordedBatch, today: string): boolean => !cancelled && eta !== null && eta < today;

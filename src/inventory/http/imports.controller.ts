@@ -90,7 +90,8 @@ export class ImportsController {
     return state;
   }
 
-  @Get(':id')
+  // Only what may be an id, because a SKU may be called `imports`: `/v1/stock/imports/ledger` is that SKU's.
+  @Get(':id(^[0-9a-fA-F-]{36}$)')
   @Endpoint('getImport', {
     summary: 'See how far an import is, and which rows it rejected',
     scope: 'stock:read',

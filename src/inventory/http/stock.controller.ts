@@ -18,6 +18,7 @@ import {
   AvailabilityOfSku,
   AvailabilityQuery,
   invalidRange,
+  mostBatches,
   stockExample,
   StockListQuery,
   StockOfSku,
@@ -62,8 +63,9 @@ export class StockController {
     summary: 'Read how much there is of a SKU',
     scope: 'stock:read',
     description:
-      'With its batches. Follows the changes within moments and names the version that it shows. With `asOf` it is worked out ' +
-      'from the history of the SKU, and batches are late by the day of that instant (UTC).',
+      `With its batches, ${mostBatches} at most: \`GET /v1/batches?sku=\` has all, page by page. Follows the changes within ` +
+      'moments and names the version that it shows. With `asOf` it is worked out from the history of the SKU, and batches are ' +
+      'late by the day of that instant (UTC).',
     answers: { 200: json('The stock.', StockOfSku, stockExample.stock) },
     problems: [invalidRequest, unknownSku, overloaded],
   })
@@ -71,7 +73,7 @@ export class StockController {
     @Param('sku', { schema: StockSku }) sku: string,
     @Query({ schema: StockQuery }) { asOf }: StockQuery,
   ): Promise<StockOfSku> {
-    const query = asOf === undefined ? new GetStock(sku) : new GetStockAsOf(sku, asOf);
+    const query = asOf === undefined ? new GetStock(sku, mostBatches) : new GetStockAsOf(sku, asOf, mostBatches);
     const stock = await this.queries.execute<GetStock | GetStockAsOf, Stock | null>(query);
     if (stock === null) throw new UnknownSku(sku);
     return stock as StockOfSku;

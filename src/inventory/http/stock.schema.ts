@@ -62,6 +62,9 @@ const levels = {
   lateUnits: units.describe('Those of `inbound` whose ETA has passed without their arrival.'),
 };
 
+/** Batches that the stock of a SKU is shown with: they are kept for ever, and an answer has to end. */
+export const mostBatches = 1_000;
+
 const late = z.boolean().describe('Its ETA lies before today (UTC), and it has not arrived.');
 
 export const StockLevelsOfSku = z
@@ -80,6 +83,7 @@ export type StockPage = z.output<typeof StockPage>;
 export const StockOfSku = z
   .object({
     ...levels,
+    batchCount: units.describe('How many batches there are.'),
     batches: z
       .array(
         z
@@ -95,7 +99,10 @@ export const StockOfSku = z
           })
           .meta({ id: 'StockBatch', description: 'A batch of stock and what is left of it.' }),
       )
-      .describe('In order of reference, cancelled ones included.'),
+      .describe(
+        `In order of reference, cancelled ones included. Of more than ${mostBatches}, those are left out first that are closed: ` +
+          'cancelled, or in the warehouse and used up.',
+      ),
   })
   .meta({ id: 'Stock', description: 'How much there is of a SKU, batch by batch.' });
 
@@ -158,6 +165,7 @@ const table: StockLevels = {
 const batch = { sku: 'SMALL-TABLE', cancelled: false, late: false };
 const stock: Stock = {
   ...table,
+  batchCount: 2,
   batches: [
     { ...batch, ref: 'batch-2026-117', purchased: 10, promised: 0, available: 10, eta: '2026-12-24' },
     { ...batch, ref: 'batch-2026-98', purchased: 20, promised: 18, available: 2, eta: null },

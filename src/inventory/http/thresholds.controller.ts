@@ -1,7 +1,6 @@
 import { Body, Controller, Delete, Get, Param, Put, Query } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
 import { ApiTags } from '@nestjs/swagger';
-import { DomainError } from '../../kernel/domain-error';
 import { decodeCursor, encodeCursor } from '../../platform/http/cursor';
 import { badBody, busy, Endpoint, invalidRequest, json, overloaded } from '../../platform/http/endpoint';
 import { RemoveThreshold, SetThreshold } from '../contract/commands';
@@ -19,12 +18,6 @@ import {
   ThresholdRequest,
   unknownThreshold,
 } from './thresholds.schema';
-
-class UnknownThreshold extends DomainError {
-  constructor(pattern: string) {
-    super('unknown-threshold', 'not-found', `There is no threshold for ${pattern}.`, { pattern });
-  }
-}
 
 const howTold =
   'It is judged anew within moments: the events `inventory.stock-low.v1` and `inventory.stock-recovered.v1` tell what came of it.';
@@ -61,10 +54,8 @@ export class ThresholdsController {
     answers: { 200: json('The threshold.', Threshold, thresholdExample.ofMany) },
     problems: [invalidRequest, unknownThreshold, overloaded],
   })
-  async get(@Param('pattern', { schema: SkuPattern }) pattern: string): Promise<ThresholdState> {
-    const threshold = await this.queries.execute<GetThreshold, ThresholdState | null>(new GetThreshold(pattern));
-    if (threshold === null) throw new UnknownThreshold(pattern);
-    return threshold;
+  get(@Param('pattern', { schema: SkuPattern }) pattern: string): Promise<ThresholdState> {
+    return this.queries.execute<GetThreshold, ThresholdState>(new GetThreshold(pattern));
   }
 
   @Put(':pattern')
@@ -113,10 +104,8 @@ export class StockThresholdController {
     answers: { 200: json('The threshold that decides.', Threshold, thresholdExample.ofSku) },
     problems: [invalidRequest, unknownThreshold, overloaded],
   })
-  async get(@Param('sku', { schema: Sku }) sku: string): Promise<ThresholdState> {
-    const threshold = await this.queries.execute<GetThresholdOfSku, ThresholdState | null>(new GetThresholdOfSku(sku));
-    if (threshold === null) throw new UnknownThreshold(sku);
-    return threshold;
+  get(@Param('sku', { schema: Sku }) sku: string): Promise<ThresholdState> {
+    return this.queries.execute<GetThresholdOfSku, ThresholdState>(new GetThresholdOfSku(sku));
   }
 
   @Put()

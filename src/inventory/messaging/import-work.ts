@@ -1,10 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { CommandBus, QueryBus } from '@nestjs/cqrs';
-import { v7 as uuidv7 } from 'uuid';
 import { ChangeBatch, CreateBatch, RecordBatches } from '../../allocation/contract/commands';
 import { type Change, type LineDifference, type Plan, PlanChanges } from '../../allocation/contract/queries';
 import { DomainError } from '../../kernel/domain-error';
 import { inOrder } from '../../platform/in-order';
+import { newId } from '../../platform/new-id';
 import { CompareWithStock, type RowAction, type SupplierRow } from '../contract/imports';
 import { beginning, Imports, ImportTaken, type Place, type RejectedRow, type Tally } from './imports';
 
@@ -59,7 +59,7 @@ interface Outcome {
 /** Works the rows of imports off: the one shell around the comparison, for the command line and the service. */
 @Injectable()
 export class ImportWork {
-  private readonly owner = uuidv7();
+  private readonly owner = newId();
 
   constructor(
     private readonly imports: Imports,

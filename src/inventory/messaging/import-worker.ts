@@ -1,6 +1,6 @@
-import { type BeforeApplicationShutdown, Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { inContext } from '../../platform/request-context';
-import { sleepUntil } from '../../platform/sleep-until';
+import { Sleeper } from '../../platform/sleeper';
 import { Worker } from '../../platform/workers';
 import { ImportWork } from './import-work';
 import { Imports } from './imports';
@@ -12,12 +12,11 @@ const look = 1_000;
 
 /** Applies imports that were uploaded, and those that a process left unfinished. Replicas take turns. */
 @Injectable()
-export class ImportWorker extends Worker implements BeforeApplicationShutdown {
+export class ImportWorker extends Worker {
   private readonly logger = new Logger(ImportWorker.name);
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
-  private woken = false;
-  private wakeUp: () => void = () => undefined;
+  private readonly sleeper = new Sleeper();
 
   constructor(
     private readonly imports: Imports,
@@ -33,24 +32,19 @@ export class ImportWorker extends Worker implements BeforeApplicationShutdown {
   /** Ends at the next row; the import goes on where it was as soon as somebody is there again. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.wakeUp();
+    this.sleeper.wake();
     await this.running;
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
   }
 
   /** There is an import to be applied. */
   announce(): void {
-    this.woken = true;
-    this.wakeUp();
+    this.sleeper.wake();
   }
 
   private async run(): Promise<void> {
     const stop = this.stopping.signal;
     while (!stop.aborted) {
-      this.woken = false;
+      this.sleeper.beginRound();
       try {
         const id = await this.imports.findWaiting();
         if (id !== undefined && (await this.applyInContext(id, stop))) continue;
@@ -58,8 +52,7 @@ export class ImportWorker extends Worker implements BeforeApplicationShutdown {
       } catch (error) {
         this.logger.warn(`an import could not go on, and is tried again: ${String(error)}`);
       }
-      if (this.woken || stop.aborted) continue;
-      await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), look);
+      await this.sleeper.sleep(look);
     }
   }
 

@@ -1,8 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { v7 as uuidv7 } from 'uuid';
 import { DomainError } from '../../kernel/domain-error';
 import { Overloaded } from '../../kernel/unit-of-work';
 import { Database, isConnectionLost, type Queryable } from '../../platform/database/database';
+import { instantOf } from '../../platform/database/instants';
+import { newId } from '../../platform/new-id';
 import type { FirstMention, SupplierRow } from '../contract/imports';
 
 export type ImportStatus = 'receiving' | 'applying' | 'applied' | 'repeated' | 'aborted';
@@ -61,10 +62,9 @@ const patience = { receiving: 60, applying: 10 };
 const rowsRemovedAtOnce = 20_000;
 
 const lease = (seconds: number): string => `lease_until = clock_timestamp() + interval '${seconds} seconds'`;
-const instant = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 const state = `
   id, file, status, rows, created, changed, unchanged, rejected, repeats, reason,
-  ${instant('started_at')} AS "startedAt", ${instant('finished_at')} AS "finishedAt"`;
+  ${instantOf('started_at')} AS "startedAt", ${instantOf('finished_at')} AS "finishedAt"`;
 
 const open = {
   text: `
@@ -221,7 +221,7 @@ export class Imports {
 
   /** Begins to take in a file. @returns its id */
   async open(file: string, { dryRun }: { readonly dryRun: boolean }): Promise<string> {
-    const id = uuidv7();
+    const id = newId();
     await this.database.query(open, [id, file.slice(0, 1000), dryRun]);
     return id;
   }

@@ -1,10 +1,10 @@
-import { createHash, type Hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { EtaCell, WholeNumberCell } from '../../platform/csv/cells';
 import { type CsvRow, csvRows } from '../../platform/csv/csv-rows';
 import { Id, StockQuantity } from '../../platform/http/fields';
 import type { SupplierRow } from '../contract/imports';
+import { ContentDigest } from './content-digest';
 import { Imports } from './imports';
 
 /** Rows that are stored at once. */
@@ -23,7 +23,7 @@ type FileRow = z.output<typeof FileRow>;
 export interface ReceivedFile {
   /** Of its import. */
   readonly id: string;
-  /** SHA-256 of its content, in hex. */
+  /** Of its content, in hex: see {@link ContentDigest}. */
   readonly digest: string;
 }
 
@@ -42,8 +42,8 @@ export class SupplierFiles {
     bytes: AsyncIterable<Uint8Array>,
     options: { readonly dryRun: boolean },
   ): Promise<ReceivedFile> {
-    const hash = createHash('sha256');
-    const rows = csvRows(through(hash, bytes), FileRow);
+    const digest = new ContentDigest();
+    const rows = csvRows(digest.through(bytes), FileRow);
     let page = await nextOf(rows);
     const id = await this.imports.open(name, options);
     try {
@@ -58,14 +58,7 @@ export class SupplierFiles {
     } finally {
       await rows.return(undefined);
     }
-    return { id, digest: hash.digest('hex') };
-  }
-}
-
-async function* through(hash: Hash, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  for await (const piece of bytes) {
-    hash.update(piece);
-    yield piece;
+    return { id, digest: digest.end() };
   }
 }
 

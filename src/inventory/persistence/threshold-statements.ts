@@ -16,6 +16,14 @@ const lowAmong = {
   text: 'SELECT sku FROM inventory.stock_watch WHERE sku = ANY($1::text[]) AND low',
 };
 
+const reviewedTo = {
+  text: 'SELECT reviewed_to AS sku FROM inventory.threshold WHERE pattern = $1 AND reviewed_because = $2',
+};
+
+const markReviewed = {
+  text: 'UPDATE inventory.threshold SET reviewed_because = $2, reviewed_to = $3 WHERE pattern = $1',
+};
+
 /** The threshold that decides about each of some SKUs; those without one are left out. */
 export async function thresholdsOf(
   database: Queryable,
@@ -29,4 +37,15 @@ export async function thresholdsOf(
 /** Which of some SKUs are low, as far as was told. */
 export async function lowOnesOf(database: Queryable, skus: readonly string[]): Promise<ReadonlySet<string>> {
   return new Set((await database.query<{ sku: string }>(lowAmong, [skus])).map(({ sku }) => sku));
+}
+
+/** How far the SKUs of a pattern were judged because of an event: the last one, or an empty text. */
+export async function placeOfReview(database: Queryable, pattern: string, because: string): Promise<string> {
+  const [mark] = await database.query<{ sku: string }>(reviewedTo, [pattern, because]);
+  return mark?.sku ?? '';
+}
+
+/** Remembers that the SKUs of a pattern were judged because of an event, up to one of them. */
+export async function markReview(database: Queryable, pattern: string, because: string, sku: string): Promise<void> {
+  await database.query(markReviewed, [pattern, because, sku]);
 }

@@ -3,6 +3,7 @@ import { productEvents } from '../../allocation/contract/events';
 import type { Queryable } from '../../platform/database/database';
 import type { StoredEvent } from '../../platform/event-log/stored-event';
 import { Projection } from '../../platform/event-log/subscriber';
+import { StockLow, StockRecovered } from '../contract/events';
 import { StockChanges } from './stock-changes';
 
 /*
@@ -66,18 +67,37 @@ const redate = {
     WHERE s.sku = a.sku AND s.next_arrival <> a.eta`,
 };
 
-/** How much there is of each SKU, with its batches and the lines that wait: see the contract's `StockLevels`. */
+/** A SKU may be marked before its levels are known: the events that tell them may be parked, and then it has the version 0. */
+const mark = {
+  text: `
+    INSERT INTO stock (sku, version, on_hand, inbound, promised, backordered, low)
+    SELECT sku, 0, 0, 0, 0, 0, low FROM json_to_recordset($1::json) AS m (sku text, low boolean)
+    ON CONFLICT (sku) DO UPDATE SET low = excluded.low`,
+};
+
+const isCrossing = ({ type }: StoredEvent): boolean => type === StockLow.type || type === StockRecovered.type;
+
+/** What was told last of each SKU: whether it is low. */
+function marksOf(crossings: readonly StoredEvent[]): { sku: string; low: boolean }[] {
+  const lowOnes = new Map(crossings.map(({ type, data }) => [data.sku as string, type === StockLow.type]));
+  return Array.from(lowOnes, ([sku, low]) => ({ sku, low }));
+}
+
+/** How much there is of each SKU, and whether that is low, with its batches and the lines that wait: see the contract's `StockLevels`. */
 @Injectable()
 export class StockProjection extends Projection {
   readonly name = 'stock';
   readonly schema = 'inventory';
   readonly tables = ['stock', 'stock_batch', 'stock_waiting'];
   /** All of a SKU's, so that the version that is shown is the SKU's. */
-  readonly events = productEvents;
+  readonly events = [...productEvents, StockLow, StockRecovered];
 
   async project(events: readonly StoredEvent[], transaction: Queryable): Promise<void> {
-    const { versions, batches, lines, redated } = new StockChanges(events);
+    const crossings = events.filter(isCrossing);
+    const changes = events.filter((event) => !isCrossing(event));
+    const { versions, batches, lines, redated } = new StockChanges(changes);
     await transaction.query(change, [JSON.stringify(versions), JSON.stringify(batches), JSON.stringify(lines)]);
     if (redated.length > 0) await transaction.query(redate, [redated]);
+    if (crossings.length > 0) await transaction.query(mark, [JSON.stringify(marksOf(crossings))]);
   }
 }

@@ -7,6 +7,7 @@ import {
   BatchQuantityChanged,
   Deallocated,
   OutOfStock,
+  streamOf,
 } from '../../allocation/contract/events';
 import type { DomainEvent } from '../../kernel/event';
 import type { Queryable } from '../../platform/database/database';
@@ -29,7 +30,7 @@ export async function* replay(
   sku: string,
   asOf?: string,
 ): AsyncGenerator<readonly RecordedChange[]> {
-  for await (const events of readStreamInTurn(database, `product:${sku}`, asOf))
+  for await (const events of readStreamInTurn(database, streamOf(sku), asOf))
     yield events.map((event) => ({ event, change: changeOf(event) }));
 }
 

@@ -12,12 +12,12 @@ import { replay } from './replay';
 export class GetStockAsOfHandler implements IQueryHandler<GetStockAsOf> {
   constructor(private readonly database: Database) {}
 
-  async execute({ sku, instant }: GetStockAsOf): Promise<Stock | null> {
+  async execute({ sku, instant, most }: GetStockAsOf): Promise<Stock | null> {
     const history = new StockHistory(sku);
     for await (const changes of replay(this.database, sku, instant))
       for (const { event, change } of changes) history.apply(event.version, change);
     if (history.version === 0) return null;
-    return stockOf(history.known, dayAsOf(instant, dayOf(new Date())));
+    return stockOf(history.known, dayAsOf(instant, dayOf(new Date())), most);
   }
 }
 

@@ -44,9 +44,9 @@ const orders: Record<StockOrder, { by: string; behind: string; key: (place: Stoc
   },
 };
 
-/** Those that are low are few, and all looked up; to meet them on the way through an order could take long. */
+/** Each by an index in any of the orders. */
 const conditions: Record<StockStatus, string> = {
-  low: 'sku = ANY (ARRAY(SELECT sku FROM inventory.stock_watch WHERE low))',
+  low: 'low',
   out: 'available <= 0',
   late: `next_arrival < 'infinity' AND next_arrival < $1::date`,
 };
@@ -72,9 +72,9 @@ const page = (order: StockOrder, status?: StockStatus, after?: StockPlace) => {
 export class GetStockHandler implements IQueryHandler<GetStock> {
   constructor(private readonly database: Database) {}
 
-  async execute({ sku }: GetStock): Promise<Stock | null> {
+  async execute({ sku, most }: GetStock): Promise<Stock | null> {
     const [known] = await this.database.query<RecordedStock>(stockOfSku, [sku]);
-    return known ? stockOf(known, dayOf(new Date())) : null;
+    return known ? stockOf(known, dayOf(new Date()), most) : null;
   }
 }
 

@@ -1,6 +1,7 @@
 import { type IQueryHandler, QueryHandler } from '@nestjs/cqrs';
 import { Database } from '../../platform/database/database';
 import { GetThreshold, GetThresholdOfSku, ListThresholds, type ThresholdState } from '../contract/queries';
+import { UnknownThreshold } from '../domain/threshold';
 import { thresholdColumns, thresholdsOf } from '../persistence/threshold-statements';
 
 const thresholdOfPattern = {
@@ -19,9 +20,10 @@ const thresholdsAfter = {
 export class GetThresholdHandler implements IQueryHandler<GetThreshold> {
   constructor(private readonly database: Database) {}
 
-  async execute({ pattern }: GetThreshold): Promise<ThresholdState | null> {
+  async execute({ pattern }: GetThreshold): Promise<ThresholdState> {
     const [threshold] = await this.database.query<ThresholdState>(thresholdOfPattern, [pattern]);
-    return threshold ?? null;
+    if (!threshold) throw new UnknownThreshold(pattern);
+    return threshold;
   }
 }
 
@@ -29,8 +31,10 @@ export class GetThresholdHandler implements IQueryHandler<GetThreshold> {
 export class GetThresholdOfSkuHandler implements IQueryHandler<GetThresholdOfSku> {
   constructor(private readonly database: Database) {}
 
-  async execute({ sku }: GetThresholdOfSku): Promise<ThresholdState | null> {
-    return (await thresholdsOf(this.database, [sku])).get(sku) ?? null;
+  async execute({ sku }: GetThresholdOfSku): Promise<ThresholdState> {
+    const threshold = (await thresholdsOf(this.database, [sku])).get(sku);
+    if (!threshold) throw new UnknownThreshold(sku);
+    return threshold;
   }
 }
 

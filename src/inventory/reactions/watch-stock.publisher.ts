@@ -15,7 +15,7 @@ import { Publisher } from '../../platform/event-log/subscriber';
 import { ThresholdRemoved, ThresholdSet } from '../contract/events';
 import { isLow, isOfMany, matches, prefixOf } from '../domain/reorder-point';
 import { StockWatchUnitOfWork } from '../domain/stock-watch';
-import { lowOnesOf, thresholdsOf } from '../persistence/threshold-statements';
+import { lowOnesOf, markReview, placeOfReview, thresholdsOf } from '../persistence/threshold-statements';
 
 /** SKUs that are judged together. */
 const atOnce = 500;
@@ -46,7 +46,8 @@ export class WatchStock extends Publisher {
 
   /**
    * The last review of all SKUs of each pattern, and the event that asked for it. One of a million SKUs takes longer than the
-   * relay waits for a publisher: it asks again, until it finds that the review has come to its end.
+   * relay waits for a publisher: it asks again, until it finds that the review has come to its end. How far it has come is
+   * stored page by page, so that whoever takes over goes on there.
    */
   private readonly reviews = new Map<string, { readonly because: string; readonly end: Promise<void> }>();
 
@@ -82,12 +83,14 @@ export class WatchStock extends Publisher {
   }
 
   private async judgeAllOf(pattern: string, cause: StoredEvent): Promise<void> {
-    for (let after: string | undefined = ''; after !== undefined;) {
+    let after: string | undefined = await placeOfReview(this.database, pattern, cause.id);
+    while (after !== undefined) {
       const skus: string[] = await this.queries.execute<ListSkus, string[]>(
         new ListSkus(atOnce, prefixOf(pattern), after),
       );
       await this.judge(new Map(skus.filter((sku) => matches(pattern, sku)).map((sku) => [sku, cause])));
       after = skus.length < atOnce ? undefined : skus.at(-1);
+      if (after !== undefined) await markReview(this.database, pattern, cause.id, after);
     }
   }
 

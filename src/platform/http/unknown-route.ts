@@ -9,15 +9,18 @@ export class UnknownRoute extends HttpError {
   }
 }
 
+/** What a step of a route's path stands for: a parameter's pattern, `:id(^…$)`, or anything; else itself. */
+function patternOf(step: string): string {
+  if (step.startsWith(':')) return /\(\^(.+)\$\)$/.exec(step)?.[1] ?? '[^/]+';
+  return step.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
 /** Remembers the routes that are added to `fastify`, and tells the methods that a path knows. */
 export function knownMethods(fastify: FastifyInstance): (path: string) => string[] {
   const routes = new Map<string, { readonly path: RegExp; readonly methods: Set<string> }>();
   fastify.addHook('onRoute', ({ url, method }) => {
     if (url.includes('*')) return;
-    const pattern = url
-      .split('/')
-      .map((step) => (step.startsWith(':') ? '[^/]+' : step.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')))
-      .join('/');
+    const pattern = url.split('/').map(patternOf).join('/');
     const route = routes.get(url) ?? { path: new RegExp(`^${pattern}$`), methods: new Set<string>() };
     for (const name of [method].flat()) route.methods.add(name);
     routes.set(url, route);

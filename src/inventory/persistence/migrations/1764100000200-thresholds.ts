@@ -20,7 +20,7 @@ export class Thresholds1764100000200 implements MigrationInterface {
       CREATE INDEX threshold_of_many ON inventory.threshold (pattern)
         WHERE strpos(pattern, '*') > 0 AND reorder_point IS NOT NULL;
 
-      -- SKUs that were low once. The SKUs that are low: SELECT sku FROM inventory.stock_watch WHERE low
+      -- SKUs that were low once.
       CREATE TABLE inventory.stock_watch (
         sku        text        PRIMARY KEY,
         version    bigint      NOT NULL CHECK (version > 0),
