@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { Database } from '../database/database';
+import { instantOf } from '../database/instants';
 import { Relay } from '../event-log/relay';
 import { Projection, Publisher } from '../event-log/subscriber';
 import { providersOf } from '../providers';
@@ -29,8 +30,7 @@ const standings = {
     SELECT s.name, s.transaction_id::text AS "transactionId", s.position::text AS position,
            lag.events AS "lagEvents", lag.seconds AS "lagSeconds",
            CASE WHEN is_leased THEN s.owner::text END AS owner,
-           CASE WHEN is_leased
-             THEN to_char(s.lease_until AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') END AS "leaseUntil",
+           CASE WHEN is_leased THEN ${instantOf('s.lease_until')} END AS "leaseUntil",
            p.parked, p.dead
     FROM (
       SELECT name, transaction_id, position, owner, lease_until FROM platform.subscriber

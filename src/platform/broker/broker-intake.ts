@@ -1,12 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { v7 as uuidv7 } from 'uuid';
 import { Database } from '../database/database';
 import { Stopping } from '../event-log/delivery';
 import { Lease, leaseStatements } from '../lease';
 import { BrokerMetrics } from '../metrics/broker-metrics';
+import { newId } from '../new-id';
 import { providersOf } from '../providers';
+import { restUntil } from '../sleep-until';
 import { Worker } from '../workers';
 import { Broker } from './broker';
 import { BrokerMessage } from './broker-message';
@@ -22,7 +22,7 @@ const pause = 1_000;
 
 /** Takes messages from the broker: the kinds that modules provide. One replica at a time does, so that they keep their order. */
 @Injectable()
-export class BrokerIntake extends Worker implements OnModuleInit, BeforeApplicationShutdown {
+export class BrokerIntake extends Worker implements OnModuleInit {
   /** How long another replica waits before it takes over from one that shows no sign of life. */
   leaseSeconds: number | undefined;
   private readonly logger = new Logger(BrokerIntake.name);
@@ -65,13 +65,9 @@ export class BrokerIntake extends Worker implements OnModuleInit, BeforeApplicat
     await this.running;
   }
 
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
-  }
-
   private async run(): Promise<void> {
     const { signal } = this.stopping;
-    const lease = new Lease('broker-intake', uuidv7(), statements, this.leaseSeconds);
+    const lease = new Lease('broker-intake', newId(), statements, this.leaseSeconds);
     while (!signal.aborted) {
       try {
         if (await lease.lease(this.database)) await lease.keepDuring(this.database, () => this.takeTurn(lease));
@@ -80,7 +76,7 @@ export class BrokerIntake extends Worker implements OnModuleInit, BeforeApplicat
         // Another replica may have more luck.
         await lease.release(this.database).catch(() => undefined);
       }
-      await delay(pause, undefined, { signal }).catch(() => undefined);
+      await restUntil(signal, pause);
     }
   }
 

@@ -1,3 +1,5 @@
+import { allEnded } from '../in-parallel';
+
 /**
  * Works items: those of one lane one after another, lanes beside each other, and an item without a lane alone, after everything
  * before it. All that has begun has ended when this does.
@@ -10,8 +12,7 @@ export async function inLanes<Item>(
 ): Promise<void> {
   const lanes = new Map<string | undefined, Promise<void>>();
   const ended = async (): Promise<void> => {
-    const failed = (await Promise.allSettled(lanes.values())).find((outcome) => outcome.status === 'rejected');
-    if (failed) throw failed.reason;
+    await allEnded(lanes.values());
     lanes.clear();
   };
   for (const item of items) {

@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { Stopping } from '../event-log/delivery';
 import type { Lease } from '../lease';
+import { restUntil } from '../sleep-until';
 
 /** The time in which this replica is the one that takes messages. */
 export class Turn {
@@ -23,7 +23,7 @@ export class Turn {
 
   /** Waits for so many milliseconds, or until the turn is to end. */
   async rest(milliseconds: number): Promise<void> {
-    await delay(milliseconds, undefined, { signal: this.over }).catch(() => undefined);
+    await restUntil(this.over, milliseconds);
   }
 
   /** Waits for something that need not be finished. @throws Stopping as soon as the turn is to end; Fenced */

@@ -4,6 +4,7 @@ import type { PoolClient, QueryResult } from 'pg';
 import { DataSource } from 'typeorm';
 import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
+import { allEnded } from '../in-parallel';
 
 /** A statement of the hot path. */
 export interface Statement {
@@ -62,10 +63,7 @@ const told = (error: unknown): unknown =>
  * Waits for all of several statements that were sent together.
  * @throws the first error in the order of sending: those behind it only say that the transaction had failed
  */
-export async function allSent(statements: readonly Promise<unknown>[]): Promise<void> {
-  const failed = (await Promise.allSettled(statements)).find((outcome) => outcome.status === 'rejected');
-  if (failed) throw failed.reason;
-}
+export const allSent: (statements: readonly Promise<unknown>[]) => Promise<void> = allEnded;
 
 /**
  * One connection of the pool, held for a transaction. Statements may be sent without waiting for the answer to the one

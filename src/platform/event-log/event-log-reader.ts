@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/database';
+import { exactInstantOf } from '../database/instants';
 import type { Position, StoredEvent } from './stored-event';
 
 /** Before the first event. */
@@ -6,7 +7,7 @@ export const startOfLog: Position = { transactionId: '0', position: '0' };
 
 const columns = `
   transaction_id::text AS "transactionId", position::text AS position, id, stream, version::int8::float8 AS version, type,
-  data, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "occurredAt", actor,
+  data, ${exactInstantOf('occurred_at')} AS "occurredAt", actor,
   correlation_id AS "correlationId", causation_id AS "causationId"`;
 
 /*

@@ -1,4 +1,5 @@
 import type { Queryable } from '../database/database';
+import { instantOf } from '../database/instants';
 import type { Position, StoredEvent } from './stored-event';
 import type { AfterLastAttempt } from './subscriber';
 
@@ -105,7 +106,7 @@ const failAgain = {
 
 const deadLettersWhere = (condition: string): string => `
     SELECT p.id::text AS id, p.subscriber, p.stream, p.version::float8 AS version, p.attempts, e.type, e.data, p.error,
-           to_char(p.dead_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "deadAt"
+           ${instantOf('p.dead_at')} AS "deadAt"
     FROM platform.parked_event AS p JOIN platform.event AS e USING (stream, version)
     WHERE p.dead_at IS NOT NULL AND ${condition} ORDER BY p.id`;
 

@@ -1,5 +1,6 @@
+import { inParallel } from '../in-parallel';
 import { Fenced } from '../lease';
-import { sleepUntil } from '../sleep-until';
+import { Sleeper } from '../sleeper';
 import { type Delivery, type Desk, isOutage, Stopping } from './delivery';
 import { readEvents } from './event-log-reader';
 import type { ParkedEvent } from './parked-events';
@@ -19,8 +20,7 @@ const pauses = { look: 1_000, noticed: 50, failure: 100, longestFailure: 5_000 }
 export class ParkedRetries {
   /** Streams that have, perhaps, been drained, or parked by an operator. */
   readonly changed = new Set<string>();
-  private wakeUp: () => void = () => undefined;
-  private woken = false;
+  private readonly sleeper = new Sleeper();
 
   /** @param tell called when streams have changed */
   constructor(
@@ -33,23 +33,22 @@ export class ParkedRetries {
 
   /** Something was parked. */
   wake(): void {
-    this.woken = true;
-    this.wakeUp();
+    this.sleeper.wake();
   }
 
   /** Works until it is over, which it is too when the lease is lost. What fails for another reason is tried again. */
   async run(over: AbortController): Promise<void> {
     over.signal.addEventListener('abort', () => this.wake());
     for (let pause = pauses.failure; !over.signal.aborted;) {
-      this.woken = false;
+      this.sleeper.beginRound();
       try {
         const rest = await this.round();
         pause = pauses.failure;
-        await this.sleep(rest);
+        await this.sleeper.sleep(rest);
       } catch (error) {
         if (error instanceof Fenced || error instanceof Stopping) over.abort();
         else this.observer.failed(this.name, error);
-        await this.sleep(pause);
+        await this.sleeper.sleep(pause);
         pause = Math.min(pauses.longestFailure, pause * 2);
       }
     }
@@ -62,15 +61,7 @@ export class ParkedRetries {
     const due = heads.filter(({ inSeconds }) => inSeconds <= 0).map(({ stream }) => stream);
     const known = due.filter((stream) => parkedStreams.has(stream));
     this.change(due.filter((stream) => !parkedStreams.has(stream)));
-    const streams = known.values();
-    const work = async (): Promise<void> => {
-      for (const stream of streams) await this.drain(stream);
-    };
-    const ended = await Promise.allSettled(
-      Array.from({ length: Math.min(this.delivery.retriedAtOnce, known.length) }, work),
-    );
-    const failed = ended.find((outcome) => outcome.status === 'rejected');
-    if (failed) throw failed.reason;
+    await inParallel(known, this.delivery.retriedAtOnce, (stream) => this.drain(stream));
     if (known.length > 0) return 0;
     const next = due.length > 0 ? pauses.noticed : (heads[0]?.inSeconds ?? Infinity) * 1_000;
     return Math.min(pauses.look, next);
@@ -100,10 +91,5 @@ export class ParkedRetries {
     if (streams.length === 0) return;
     for (const stream of streams) this.changed.add(stream);
     this.tell();
-  }
-
-  private async sleep(milliseconds: number): Promise<void> {
-    if (this.woken || milliseconds <= 0) return;
-    await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), milliseconds);
   }
 }

@@ -1,4 +1,5 @@
 import type { DomainEvent } from '../../kernel/event';
+import { inParallel } from '../in-parallel';
 import { becauseOf } from './because-of';
 import {
   anotherGetsThrough,
@@ -47,18 +48,12 @@ export class ReactionDelivery implements Delivery {
     const runs = byStream(free);
     const failed: ToPark[] = [];
     const errors: unknown[] = [];
-    const waiting = runs.values();
-    const work = async (): Promise<void> => {
-      for (const run of waiting) {
-        const { delivered, error } = await this.handleRun(desk, run);
-        if (delivered === run.length) continue;
-        failed.push(...failedRun(run.slice(delivered), error));
-        errors.push(error);
-      }
-    };
-    const ended = await Promise.allSettled(Array.from({ length: Math.min(streamsAtOnce, runs.length) }, work));
-    const fenced = ended.find((outcome) => outcome.status === 'rejected');
-    if (fenced) throw fenced.reason;
+    await inParallel(runs, streamsAtOnce, async (run) => {
+      const { delivered, error } = await this.handleRun(desk, run);
+      if (delivered === run.length) return;
+      failed.push(...failedRun(run.slice(delivered), error));
+      errors.push(error);
+    });
     const nothingGotThrough = failed.length > 0 && failed.length === free.length;
     if (nothingGotThrough && (await this.nobodyGetsThrough(desk, runs, to, errors))) throw errors[0];
     await parkAndAdvance(desk, [...behind, ...failed], from, to);

@@ -4,11 +4,11 @@ import type { Position, StoredEvent } from './stored-event';
 
 /** Events of a page at most. */
 export const pageSize = 500;
-/** Events that are kept, so that subscriptions need not stand at the very same place. */
+/** Events that are kept, so that readers need not stand at the very same place. */
 const keptAtMost = 4 * pageSize;
 
 /**
- * The end of the log as one replica has read it. Its subscriptions follow one another closely, and share what is read.
+ * The end of the log as readers that follow one another closely have it: they share what is read.
  *
  * Whatever lies between two places that were read stays as it is: no transaction can come between them any more. So what is
  * kept is handed out freely, and only the database is believed that there is nothing new.

@@ -1,11 +1,11 @@
-import { type BeforeApplicationShutdown, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
+import { Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import { Database } from '../database/database';
 import { usualLease } from '../lease';
 import { RelayMetrics } from '../metrics/relay-metrics';
 import { newId } from '../new-id';
 import { allProviders } from '../providers';
-import { sleepUntil } from '../sleep-until';
+import { Sleeper } from '../sleeper';
 import { Worker } from '../workers';
 import type { Delivery } from './delivery';
 import { isBehind, readHead } from './event-log-reader';
@@ -22,6 +22,8 @@ import type { SubscriptionObserver } from './subscription-observer';
 
 /** Milliseconds between looks at the end of the log, for events of other replicas. */
 const lookEvery = 50;
+/** … and after one that failed. */
+const afterFailure = 1_000;
 /** Where @nestjs/cqrs keeps the events of a class with `@EventsHandler`. */
 const eventsHandlerMetadata = '__eventsHandler__';
 
@@ -30,7 +32,7 @@ const eventsHandlerMetadata = '__eventsHandler__';
  * modules. Each subscriber is worked by one replica at a time.
  */
 @Injectable()
-export class Relay extends Worker implements OnModuleInit, BeforeApplicationShutdown, SubscriptionObserver {
+export class Relay extends Worker implements OnModuleInit, SubscriptionObserver {
   /** How often a failing event is tried. */
   attempts: Attempts = patientAttempts;
   /** How long another replica waits before it takes over from one that shows no sign of life. */
@@ -42,8 +44,7 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   private head: Position | undefined;
   private looking: Promise<void> | undefined;
   private readonly stopping = new AbortController();
-  private poke: () => void = () => undefined;
-  private poked = false;
+  private readonly sleeper = new Sleeper();
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -75,22 +76,15 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
     for (const [name, delivery] of this.subscribers)
       this.subscriptions.push(new Subscription(database, log, name, delivery, owner, attempts, this, leaseSeconds));
     for (const subscription of this.subscriptions) subscription.start();
-    this.signal.listen(() => {
-      this.poked = true;
-      this.poke();
-    });
+    this.signal.listen(() => this.sleeper.wake());
     this.looking ??= this.look();
   }
 
   /** Finishes what is being delivered and leaves the rest to others. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.poke();
+    this.sleeper.wake();
     await Promise.all([this.looking, ...this.subscriptions.map((subscription) => subscription.stop())]);
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
   }
 
   failed(subscriber: string, error: unknown): void {
@@ -128,7 +122,8 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
   /** Looks at the end of the log, at once when this process wrote to it, and wakes the subscriptions if it moved. */
   private async look(): Promise<void> {
     while (!this.stopping.signal.aborted) {
-      this.poked = false;
+      this.sleeper.beginRound();
+      let pause = lookEvery;
       try {
         const head = await readHead(this.database);
         if (head && (!this.head || isBehind(this.head, head))) {
@@ -137,13 +132,9 @@ export class Relay extends Worker implements OnModuleInit, BeforeApplicationShut
         }
       } catch (error) {
         this.logger.warn(`the end of the event log could not be read: ${String(error)}`);
-        await this.pause(1_000);
+        pause = afterFailure;
       }
-      if (!this.poked) await this.pause(lookEvery);
+      await this.sleeper.sleep(pause);
     }
-  }
-
-  private async pause(milliseconds: number): Promise<void> {
-    await sleepUntil(new Promise((poked) => (this.poke = poked)), milliseconds);
   }
 }

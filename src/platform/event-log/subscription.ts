@@ -1,7 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../database/database';
 import { Fenced } from '../lease';
-import { sleepUntil } from '../sleep-until';
+import { restUntil } from '../sleep-until';
+import { Sleeper } from '../sleeper';
 import { Checkpoint } from './checkpoints';
 import { type Delivery, type Desk, Stopping } from './delivery';
 import { isBehind } from './event-log-reader';
@@ -27,8 +27,7 @@ export class Subscription {
   private readonly parked: ParkedEvents;
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
-  private wakeUp: () => void = () => undefined;
-  private woken = false;
+  private readonly sleeper = new Sleeper();
   /** Before the next attempt, if this one fails. */
   private pause = pauses.failure;
   private head: Position | undefined;
@@ -55,14 +54,14 @@ export class Subscription {
   /** Waits for what is being delivered, and gives the lease back. */
   async stop(): Promise<void> {
     this.stopping.abort();
-    this.wakeUp();
+    this.sleeper.wake();
     await this.running;
   }
 
   /** There is something new: the log reaches to `head`. */
   wake(head: Position): void {
     this.head = head;
-    this.wakeAnyway();
+    this.sleeper.wake();
   }
 
   private async run(): Promise<void> {
@@ -84,7 +83,7 @@ export class Subscription {
   private async work(start: Position): Promise<void> {
     const over = new AbortController();
     const desk = await this.deskUntil(over.signal);
-    const retries = new ParkedRetries(this.name, this.delivery, desk, this.observer, () => this.wakeAnyway());
+    const retries = new ParkedRetries(this.name, this.delivery, desk, this.observer, () => this.sleeper.wake());
     const retrying = retries.run(over);
     try {
       await this.follow(desk, retries, start);
@@ -109,7 +108,7 @@ export class Subscription {
     let stored = start;
     let storeAt = 0;
     for (;;) {
-      this.woken = false;
+      this.sleeper.beginRound();
       desk.mayGoOn();
       await this.lookAgainAt(desk, retries);
       const events = await this.log.after(at);
@@ -127,7 +126,7 @@ export class Subscription {
       if (events.length === pageSize) continue;
       if (wanted.length > 0) await this.rest(gatheringPause);
       if (events.length > 0 && behind) continue;
-      await this.sleep(behind ? keptBackPause : at === stored ? pauses.log : storeWithin);
+      await this.sleeper.sleep(behind ? keptBackPause : at === stored ? pauses.log : storeWithin);
     }
   }
 
@@ -163,18 +162,7 @@ export class Subscription {
 
   /** Waits until it is stopped, or for so many milliseconds. */
   private async rest(milliseconds: number): Promise<void> {
-    await delay(milliseconds, undefined, { signal: this.stopping.signal }).catch(() => undefined);
-  }
-
-  private wakeAnyway(): void {
-    this.woken = true;
-    this.wakeUp();
-  }
-
-  /** Sleeps until woken, or for so many milliseconds. */
-  private async sleep(milliseconds: number): Promise<void> {
-    if (this.woken || this.stopped) return;
-    await sleepUntil(new Promise((woken) => (this.wakeUp = woken)), milliseconds);
+    await restUntil(this.stopping.signal, milliseconds);
   }
 }
 

@@ -12,6 +12,7 @@ const pageSize = 500;
 /** The log as others read it: in its order, nothing left out, nothing that could still be preceded by something else. */
 @Injectable()
 export class EventFeed {
+  /** Not that of the relay: whoever is at the end would keep its subscriptions from sharing their way when they catch up. */
   private readonly recent: RecentEvents;
 
   constructor(

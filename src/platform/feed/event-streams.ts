@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
-import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import { Gauge, Registry } from 'prom-client';
 import { Config } from '../config';
 import { toCloudEvent } from '../event-log/cloud-event';
@@ -22,7 +22,7 @@ export class TooManyStreams extends HttpError {
 
 /** Events as they happen, as server-sent events: `id` is a cursor, `event` the type, `data` the CloudEvent. */
 @Injectable()
-export class EventStreams extends Worker implements BeforeApplicationShutdown {
+export class EventStreams extends Worker {
   /** Milliseconds of silence after which a stream shows that it lives; within which a client must take a page of events. */
   heartbeatEvery = 15_000;
   patience = 30_000;
@@ -60,10 +60,6 @@ export class EventStreams extends Worker implements BeforeApplicationShutdown {
       setTimeout(() => response.destroy(), this.farewell).unref();
     }
     return Promise.resolve();
-  }
-
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.stop();
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { AggregateRoot } from '../../kernel/aggregate-root';
 import type { AggregatesByKey } from '../../kernel/unit-of-work';
 import type { Connection } from '../database/database';
+import { exactInstantOf } from '../database/instants';
 import { type AggregateSession, AggregateStore, type SessionEvent } from './aggregate-store';
 
 /** The values of an aggregate's columns, as JSON has them. */
@@ -126,7 +127,7 @@ const loadFrom = ({ table, key }: Shape) => ({
   name: `load ${table}`,
   text: `
     SELECT ${key} AS key, version::float8 AS version, to_json(t) AS state,
-           to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "changedAt"
+           ${exactInstantOf('changed_at')} AS "changedAt"
     FROM ${table} AS t WHERE ${key} = ANY($1::text[])`,
 });
 

@@ -1,5 +1,6 @@
 import { DryRun, Overloaded, UnitOfWork } from '../../kernel/unit-of-work';
 import { type Connection, type Database, isConnectionLost } from '../database/database';
+import { Turns } from '../turns';
 import type { AggregateStore } from './aggregate-store';
 import { attemptLoading } from './attempt-loading';
 import { begin, rollback } from './group-transaction';
@@ -23,8 +24,7 @@ const beginReading = begin('REPEATABLE READ READ ONLY', '2s');
  * transaction id and waits for no one who writes.
  */
 export class SnapshotDryRun<Needs, Repository> extends DryRun<Needs, Repository> {
-  private under = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns = new Turns(atOnce, waitingMax, patience);
 
   constructor(
     private readonly database: Database,
@@ -34,13 +34,13 @@ export class SnapshotDryRun<Needs, Repository> extends DryRun<Needs, Repository>
   }
 
   async preview<T>(use: (unitOfWork: UnitOfWork<Needs, Repository>) => Promise<T>): Promise<T> {
-    await this.turn();
+    const end = await this.turns.take();
     try {
       return await this.onSnapshot(use);
     } catch (error) {
       throw isConnectionLost(error) || isOfTheDatabase(error) ? notDone(error) : error;
     } finally {
-      this.endTurn();
+      end();
     }
   }
 
@@ -57,32 +57,6 @@ export class SnapshotDryRun<Needs, Repository> extends DryRun<Needs, Repository>
       await connection.abandon(error);
       throw error;
     }
-  }
-
-  private async turn(): Promise<void> {
-    if (this.under < atOnce) {
-      this.under += 1;
-      return;
-    }
-    if (this.waiting.length >= waitingMax) throw new Overloaded();
-    await new Promise<void>((resolve, reject) => {
-      const go = (): void => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        this.waiting.splice(this.waiting.indexOf(go), 1);
-        reject(new Overloaded());
-      }, patience);
-      this.waiting.push(go);
-    });
-  }
-
-  /** The turn goes to who has waited longest. */
-  private endTurn(): void {
-    const next = this.waiting.shift();
-    if (next) next();
-    else this.under -= 1;
   }
 }
 
