@@ -68,6 +68,12 @@ export interface BatchRow {
   readonly cancelled: boolean;
 }
 
+/*
+ * Looked up one by one, by its whole key: LIMIT keeps the planner from turning the join round and reading the whole table, which is
+ * what costs least while it has hardly a row.
+ */
+const oneOf = (table: string, where: string) =>
+  `LATERAL (SELECT * FROM allocation.${table} AS t WHERE ${where} LIMIT 1)`;
 const batchColumns = 'b.sku, b.ref, b.purchased, b.promised, b.eta::text AS eta, b.cancelled';
 
 export const openBatches = {
@@ -78,7 +84,7 @@ export const openBatches = {
 export const batchesByRef = {
   name: 'product-batches-by-ref',
   text: `
-    SELECT ${batchColumns} FROM allocation.batch_ref AS r JOIN allocation.batch AS b USING (sku, ref)
+    SELECT ${batchColumns} FROM allocation.batch_ref AS r CROSS JOIN ${oneOf('batch', 't.sku = r.sku AND t.ref = r.ref')} AS b
     WHERE r.ref = ANY($1::text[])`,
 };
 
@@ -103,21 +109,22 @@ const lineColumns =
 const withBatch = `
   ${lineColumns}, CASE WHEN b.ref IS NOT NULL THEN json_build_object('sku', b.sku, 'ref', b.ref, 'purchased', b.purchased,
     'promised', b.promised, 'eta', b.eta, 'cancelled', b.cancelled) END AS batch`;
-const joinBatch = 'LEFT JOIN allocation.batch AS b ON b.sku = l.sku AND b.ref = l.batch_ref';
+const lineOf = (key: string) =>
+  oneOf('line', `t.sku = ${key}.sku AND t.order_id = ${key}.order_id AND t.line_id = ${key}.line_id`);
+const joinBatch = `LEFT JOIN ${oneOf('batch', 't.sku = l.sku AND t.ref = l.batch_ref')} AS b ON true`;
 
 export const linesByIdentity = {
   name: 'product-lines-by-identity',
   text: `
     SELECT ${withBatch}
     FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (sku, order_id, line_id)
-    JOIN allocation.line AS l USING (sku, order_id, line_id) ${joinBatch}`,
+    CROSS JOIN ${lineOf('asked')} AS l ${joinBatch}`,
 };
 
 export const linesOfOrders = {
   name: 'product-lines-of-orders',
   text: `
-    SELECT ${withBatch}
-    FROM allocation.order_line AS o JOIN allocation.line AS l USING (sku, order_id, line_id) ${joinBatch}
+    SELECT ${withBatch} FROM allocation.order_line AS o CROSS JOIN ${lineOf('o')} AS l ${joinBatch}
     WHERE o.order_id = ANY($1::text[])`,
 };
 
@@ -171,7 +178,7 @@ export const updateProducts = {
     WITH changed AS (
       UPDATE allocation.product AS p SET version = n.version, changed_at = n.changed_at
       FROM unnest($1::text[], $2::bigint[], $3::timestamptz[], $4::bigint[]) AS n (sku, version, changed_at, before)
-      WHERE p.sku = n.sku AND p.version = n.before
+      WHERE p.sku = ANY($1::text[]) AND p.sku = n.sku AND p.version = n.before
       RETURNING 1
     )
     SELECT platform.expect_rows(count(*), $5) FROM changed`,
@@ -198,25 +205,25 @@ export const updateBatches = {
       SET purchased = n.purchased, promised = n.promised, eta = n.eta, cancelled = n.cancelled
       FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::date[], $6::boolean[])
         AS n (sku, ref, purchased, promised, eta, cancelled)
-      WHERE b.sku = n.sku AND b.ref = n.ref
+      WHERE b.sku = ANY($1::text[]) AND b.sku = n.sku AND b.ref = n.ref
       RETURNING 1
     )
     SELECT platform.expect_rows(count(*), $7) FROM changed`,
 };
 
-const lineKeys = 'unnest($1::text[], $2::text[], $3::text[]) AS n (sku, order_id, line_id)';
+const placesOf = (table: string) => `
+  SELECT l.ctid FROM unnest($1::text[], $2::text[], $3::text[]) AS n (sku, order_id, line_id)
+  CROSS JOIN LATERAL (
+    SELECT ctid FROM ${table} AS t WHERE t.sku = n.sku AND t.order_id = n.order_id AND t.line_id = n.line_id LIMIT 1
+  ) AS l`;
 
 export const deleteLines = {
   name: 'product-delete-lines',
   text: `
     WITH gone AS (
-      DELETE FROM allocation.line AS l USING ${lineKeys}
-      WHERE l.sku = n.sku AND l.order_id = n.order_id AND l.line_id = n.line_id
-      RETURNING 1
+      DELETE FROM allocation.line WHERE ctid = ANY(ARRAY(${placesOf('allocation.line')})) RETURNING 1
     ), gone_of_order AS (
-      DELETE FROM allocation.order_line AS o USING ${lineKeys}
-      WHERE o.order_id = n.order_id AND o.sku = n.sku AND o.line_id = n.line_id
-      RETURNING 1
+      DELETE FROM allocation.order_line WHERE ctid = ANY(ARRAY(${placesOf('allocation.order_line')})) RETURNING 1
     )
     SELECT platform.expect_rows((SELECT count(*) FROM gone), $4),
            platform.expect_rows((SELECT count(*) FROM gone_of_order), $4)`,

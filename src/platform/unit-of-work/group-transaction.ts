@@ -62,7 +62,8 @@ export const begin = (mode: string, lockTimeout: string) => ({
     SET LOCAL plan_cache_mode = auto;
     SET LOCAL enable_seqscan = off;
     SET LOCAL enable_hashjoin = off;
-    SET LOCAL enable_mergejoin = off`,
+    SET LOCAL enable_mergejoin = off;
+    SET LOCAL enable_sort = off`,
 });
 /** A group that may leave works out does so rather than let the others wait for a row that someone outside holds. */
 const beginBriskly = begin('READ COMMITTED', '200ms');
