@@ -22,7 +22,7 @@ export const idleLatency: Figure = {
     const [database, byHands] = [await context.freshDatabase(), await context.freshDatabase()];
     await Promise.all([seed(database, hot), seed(byHands, hot)]);
     const [ledger, handLedger] = [new Ledger(), new Ledger()];
-    const byHand = await ByHand.connect(byHands, 'sku-0', newLine('sku-0'));
+    const byHand = await ByHand.connect(byHands, 'sku-0', [newLine('sku-0')]);
     handLedger.add({ acknowledged: 1, unanswered: 0 });
     const seconds = context.quick ? 1 : 3;
     const request = (url: string) => ({

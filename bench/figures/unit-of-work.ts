@@ -1,5 +1,5 @@
 import { Ledger } from '../support/audit';
-import { ByHand, openUnitOfWork } from '../support/by-hand';
+import { ByHand, type Line, openUnitOfWork } from '../support/by-hand';
 import type { Figure } from '../support/figure';
 import { allocateFor, newLine } from '../support/orders';
 import { inPairs } from '../support/pairs';
@@ -20,14 +20,15 @@ export const unitOfWorkToStatements: Figure = {
     await Promise.all([seed(database, hot), seed(byHands, hot)]);
     const [ledger, handLedger] = [new Ledger(), new Ledger()];
     const seconds = context.quick ? 0.5 : 3;
-    const byHand = await ByHand.connect(byHands, sku, newLine(sku));
-    handLedger.add({ acknowledged: 1, unanswered: 0 });
+    const newLines = (): Line[] => Array.from({ length: waiting }, () => newLine(sku));
+    const byHand = await ByHand.connect(byHands, sku, newLines());
+    handLedger.add({ acknowledged: waiting, unanswered: 0 });
     const { unitOfWork, close } = await openUnitOfWork(database);
     const send = async (): Promise<number> => {
       const start = performance.now();
       let acknowledged = 0;
       for (; performance.now() < start + seconds * 1000; acknowledged += waiting) {
-        await byHand.allocate(Array.from({ length: waiting }, () => newLine(sku)));
+        await byHand.allocate(newLines());
       }
       handLedger.add({ acknowledged, unanswered: 0 });
       return (acknowledged * 1000) / (performance.now() - start);

@@ -1,8 +1,9 @@
-import { Client, type QueryConfig } from 'pg';
+import { Client } from 'pg';
 import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
 import { WarehouseThenEarliestEta } from '../../src/allocation/domain/allocation-policy';
 import { ProductStore } from '../../src/allocation/persistence/product-store';
+import { CopyIn } from '../../src/platform/database/copy-in';
 import { Connection, Database, type Statement } from '../../src/platform/database/database';
 import { dataSourceOptions } from '../../src/platform/database/data-source-options';
 import { type GroupingOptions, GroupingUnitOfWork } from '../../src/platform/unit-of-work/grouping-unit-of-work';
@@ -31,6 +32,9 @@ export interface Line {
   readonly qty: number;
 }
 
+/** A statement of the unit of work; a COPY has a name that no statement has. */
+type Sent = Statement & { readonly copies?: boolean };
+
 /**
  * The statements of the unit of work, for lines of one SKU with one batch, sent by hand on one connection: what they cost
  * without any of the code that decides which to send.
@@ -38,16 +42,16 @@ export interface Line {
 export class ByHand {
   private constructor(
     private readonly client: Client,
-    private readonly statements: readonly Statement[],
+    private readonly statements: readonly Sent[],
     private readonly sku: string,
     private version: number,
     private promised: number,
     private readonly batch: { readonly ref: string; readonly purchased: number },
   ) {}
 
-  /** Learns the statements by watching the unit of work allocate one line. */
-  static async connect(databaseUrl: string, sku: string, firstLine: Line): Promise<ByHand> {
-    const statements = await statementsOf(databaseUrl, firstLine);
+  /** Learns the statements by watching the unit of work allocate as many lines of the SKU at once as it will be given. */
+  static async connect(databaseUrl: string, sku: string, firstLines: readonly Line[]): Promise<ByHand> {
+    const statements = await statementsOf(databaseUrl, firstLines);
     const client = new Client({ connectionString: databaseUrl, pipeline: true });
     await client.connect();
     const { rows } = await client.query<{ version: string; promised: number; ref: string; purchased: number }>(
@@ -69,9 +73,7 @@ export class ByHand {
       [firstLoad, firstStore],
       [firstStore, commit + 1],
     ] as const) {
-      await Promise.all(
-        this.statements.slice(from, to).map((statement) => this.client.query(queryOf(statement, values))),
-      );
+      await Promise.all(this.statements.slice(from, to).map((statement) => send(this.client, statement, values)));
     }
     this.version += lines.length;
     this.promised += lines.length;
@@ -86,15 +88,14 @@ export class ByHand {
     const all = <T>(value: T): T[] => lines.map(() => value);
     const now = new Date().toISOString();
     const [orders, ids] = [lines.map((line) => line.orderId), lines.map((line) => line.lineId)];
-    const rows = lines.map(({ orderId, lineId, qty }, index) => ({
-      ...{ sku, order_id: orderId, line_id: lineId, qty, status: 'promised', batch_ref: batch.ref },
-      ...{ priority: 0, displaced: false, since: version + index + 1 },
-    }));
-    const events = lines.map((line, index) => ({
-      ...{ stream: `product:${sku}`, version: version + index + 1, id: uuidv7(), type: 'allocation.allocated.v1' },
-      data: { ...line, batchRef: batch.ref, eta: null, priority: 0, reason: 'requested' },
-      ...{ occurred_at: now, actor: 'bench', correlation_id: null, causation_id: null },
-    }));
+    const rows = lines.map(({ orderId, lineId, qty }, index) => [
+      ...[sku, orderId, lineId, qty, 'promised', batch.ref, 0, false, version + index + 1],
+    ]);
+    const events = lines.map((line, index) => [
+      ...[`product:${sku}`, version + index + 1, uuidv7(), 'allocation.allocated.v1'],
+      JSON.stringify({ ...line, batchRef: batch.ref, eta: null, priority: 0, reason: 'requested' }),
+      ...[now, 'bench', null, null],
+    ]);
     return {
       'unit-of-work-try-locks': [[`product:${sku}`]],
       'product-try-to-lock': [[sku]],
@@ -104,34 +105,55 @@ export class ByHand {
       'unit-of-work-id': [uuidv7()],
       'product-update': [[sku], [version + lines.length], [now], [version], 1],
       'product-update-batches': [[sku], [batch.ref], [batch.purchased], [promised + lines.length], [null], [false], 1],
-      'product-upsert-lines': [JSON.stringify(rows)],
-      'event-log-append': [JSON.stringify(events)],
+      'insert allocation.line': rows,
+      'insert allocation.order_line': rows.map((row) => row.slice(0, 7)),
+      'insert platform.event': events,
     };
   }
 }
 
-function queryOf({ name, text }: Statement, values: Record<string, unknown[]>): QueryConfig {
-  if (name === undefined) return { text };
+function send(client: Client, { name, text, copies }: Sent, values: Record<string, unknown[]>): Promise<unknown> {
+  if (name === undefined) return client.query(text);
   const used = values[name];
   if (!used) throw new Error(`the unit of work has a new statement, ${name}: teach it to bench/support/by-hand.ts`);
-  return { name, text, values: used };
+  if (!name.startsWith('insert ')) return client.query({ name, text, values: used });
+  const rows = used as (string | number | boolean | null)[][];
+  if (!copies) return client.query({ name, text, values: rows[0]!.map((_, column) => rows.map((row) => row[column])) });
+  const data = rows.map((row) => `${row.map((value) => String(value ?? '\\N')).join('\t')}\n`).join('');
+  return new Promise<void>((resolve, reject) =>
+    client.query(new CopyIn(text, data, (error) => (error ? reject(error) : resolve()))),
+  );
 }
 
-async function statementsOf(databaseUrl: string, line: Line): Promise<Statement[]> {
-  const sent: Statement[] = [];
+async function statementsOf(databaseUrl: string, lines: readonly Line[]): Promise<Sent[]> {
+  const sent: Sent[] = [];
   const { unitOfWork, close } = await openUnitOfWork(databaseUrl);
-  const run = Object.getOwnPropertyDescriptor(Connection.prototype, 'run')!;
+  const [run, copy] = (['run', 'copy'] as const).map((method) =>
+    Object.getOwnPropertyDescriptor(Connection.prototype, method)!,
+  );
   Object.defineProperty(Connection.prototype, 'run', {
     ...run,
     value(this: Connection, statement: Statement, ...rest: []) {
       sent.push(statement);
-      return (run.value as Connection['run']).call(this, statement, ...rest);
+      return (run!.value as Connection['run']).call(this, statement, ...rest);
+    },
+  });
+  Object.defineProperty(Connection.prototype, 'copy', {
+    ...copy,
+    value(this: Connection, text: string, data: string) {
+      sent.push({ name: `insert ${/^COPY (\S+)/.exec(text)![1]!}`, text, copies: true });
+      return (copy!.value as Connection['copy']).call(this, text, data);
     },
   });
   try {
-    await unitOfWork.run({ skus: [line.sku], lines: [line] }, (products) => products.get(line.sku).allocate(line));
+    await Promise.all(
+      lines.map((line) =>
+        unitOfWork.run({ skus: [line.sku], lines: [line] }, (products) => products.get(line.sku).allocate(line)),
+      ),
+    );
   } finally {
-    Object.defineProperty(Connection.prototype, 'run', run);
+    Object.defineProperty(Connection.prototype, 'run', run!);
+    Object.defineProperty(Connection.prototype, 'copy', copy!);
     await close();
   }
   return sent;

@@ -251,7 +251,7 @@ describe('A command with an idempotency key', () => {
       await Promise.all([replica.allocate(order('o1')), replica.allocate(order('o2'))]);
       const names = sent.mock.calls.map(([{ name }]) => name);
       sent.mockRestore();
-      expect(names).toContain('event-log-append');
+      expect(names).toContain('insert platform.event');
       expect(names.filter((name) => name?.startsWith('idempotency'))).toEqual([]);
     });
   });

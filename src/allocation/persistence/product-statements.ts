@@ -229,8 +229,9 @@ export const deleteLines = {
            platform.expect_rows((SELECT count(*) FROM gone_of_order), $4)`,
 };
 
-export const upsertLines = {
-  name: 'product-upsert-lines',
+/** Lines that are stored. An INSERT that always finds its row: like no UPDATE it looks them up by their keys, however planned. */
+export const updateLines = {
+  name: 'product-update-lines',
   text: `
     WITH kept AS (
       SELECT * FROM json_to_recordset($1::json)

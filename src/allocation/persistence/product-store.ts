@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Connection, Queryable } from '../../platform/database/database';
+import { type Columns, Insertion } from '../../platform/database/insertion';
 import { type AggregateSession, AggregateStore, type SessionEvent } from '../../platform/unit-of-work/aggregate-store';
 import type { LineId } from '../contract/order-lines';
 import { AllocationPolicy } from '../domain/allocation-policy';
@@ -277,15 +278,18 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
   }
 
   private storeLines(connection: Connection, changed: readonly Product[]): Promise<unknown>[] {
-    const kept: OrderLine[] = [];
+    const added: OrderLine[] = [];
+    const updated: OrderLine[] = [];
     const gone: OrderLine[] = [];
     for (const product of changed) {
       for (const [, before, now] of product.lineDifferences()) {
-        if (now) kept.push(now);
+        if (now) (before ? updated : added).push(now);
         else if (before) gone.push(before);
       }
     }
     return [
+      lines.run(connection, added),
+      orderLines.run(connection, added),
       ...(gone.length > 0
         ? [
             connection.query(sql.deleteLines, [
@@ -296,10 +300,27 @@ class ProductSession implements AggregateSession<ProductNeeds, ProductRepository
             ]),
           ]
         : []),
-      ...(kept.length > 0 ? [connection.query(sql.upsertLines, [JSON.stringify(kept.map(toRow))])] : []),
+      ...(updated.length > 0 ? [connection.query(sql.updateLines, [JSON.stringify(updated.map(toRow))])] : []),
     ];
   }
 }
+
+/** What `order_line` has of a line. */
+const ofOrder = {
+  sku: ['text', ({ sku }) => sku],
+  order_id: ['text', ({ orderId }) => orderId],
+  line_id: ['text', ({ lineId }) => lineId],
+  qty: ['integer', ({ qty }) => qty],
+  status: ['text', ({ status }) => status],
+  batch_ref: ['text', ({ batchRef }) => batchRef],
+  priority: ['integer', ({ priority }) => priority],
+} satisfies Columns<OrderLine>;
+const orderLines = new Insertion<OrderLine>('allocation.order_line', ofOrder);
+const lines = new Insertion<OrderLine>('allocation.line', {
+  ...ofOrder,
+  displaced: ['boolean', ({ displaced }) => displaced],
+  since: ['bigint', ({ since }) => since],
+});
 
 const toRow = (line: OrderLine): Omit<sql.LineRow, 'since'> & { since: number } => ({
   sku: line.sku,

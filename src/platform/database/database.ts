@@ -5,6 +5,7 @@ import { DataSource } from 'typeorm';
 import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
 import { allEnded } from '../in-parallel';
+import { CopyIn } from './copy-in';
 
 /** A statement of the hot path. */
 export interface Statement {
@@ -92,6 +93,17 @@ export class Connection implements Queryable {
         text,
         ...(values ? { values: [...values] } : {}),
       });
+    } catch (error) {
+      throw told(error);
+    }
+  }
+
+  /** Runs a `COPY … FROM STDIN`. @param data in its text format */
+  async copy(text: string, data: string): Promise<void> {
+    try {
+      await new Promise<void>((resolve, reject) =>
+        this.client.query(new CopyIn(text, data, (error) => (error ? reject(error) : resolve()))),
+      );
     } catch (error) {
       throw told(error);
     }
