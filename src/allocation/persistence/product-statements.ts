@@ -1,3 +1,4 @@
+import { exactInstantOf } from '../../platform/database/instants';
 import type { LineStatus } from '../contract/order-lines';
 import { Product } from '../domain/product';
 
@@ -25,7 +26,7 @@ export interface ProductRow {
   readonly changed_at: string | null;
 }
 
-const changedAt = `to_char(changed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS changed_at`;
+const changedAt = `${exactInstantOf('changed_at')} AS changed_at`;
 
 /*
  * The advisory locks keep Batchwise's own transactions apart; the row locks find out whoever comes from elsewhere. Taken

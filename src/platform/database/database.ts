@@ -4,7 +4,6 @@ import type { PoolClient, QueryResult } from 'pg';
 import { DataSource } from 'typeorm';
 import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { allEnded } from '../in-parallel';
 import { CopyIn } from './copy-in';
 
 /** A statement of the hot path. */
@@ -59,12 +58,6 @@ const told = (error: unknown): unknown =>
   sqlState(error) === undefined && isNativeError(error) && !programmingErrors.has(error.name)
     ? new ConnectionLost(error)
     : error;
-
-/**
- * Waits for all of several statements that were sent together.
- * @throws the first error in the order of sending: those behind it only say that the transaction had failed
- */
-export const allSent: (statements: readonly Promise<unknown>[]) => Promise<void> = allEnded;
 
 /**
  * One connection of the pool, held for a transaction. Statements may be sent without waiting for the answer to the one

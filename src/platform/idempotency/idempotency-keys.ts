@@ -1,5 +1,6 @@
 import { DomainError, type ErrorKind } from '../../kernel/domain-error';
-import { allSent, type Connection } from '../database/database';
+import type { Connection } from '../database/database';
+import { allEnded } from '../in-parallel';
 import type { Outcome } from '../unit-of-work/outcome';
 import { IdempotencyInProgress, IdempotencyKeyReused } from './errors';
 import type { Claim } from './idempotency-key';
@@ -72,7 +73,7 @@ export class IdempotencyKeys {
       claims.map(({ scope }) => scope),
       claims.map(({ key }) => key),
     ]);
-    await allSent([locked, stored]);
+    await allEnded([locked, stored]);
     for (const { id, had } of await locked) if (!had) this.elsewhere.add(id);
     for (const answer of await stored) this.answers.set(idOf(answer), { ...answer, outcome: revived(answer.outcome) });
   }

@@ -1,7 +1,9 @@
-import { allSent, type Connection, type Database, isStatementError, sqlState } from '../database/database';
+import { type Connection, type Database, isStatementError, sqlState } from '../database/database';
+import { exactInstantOf } from '../database/instants';
 import { appendEvents, type NewEvent } from '../event-log/event-log';
 import type { Claim } from '../idempotency/idempotency-key';
 import { IdempotencyKeys } from '../idempotency/idempotency-keys';
+import { allEnded } from '../in-parallel';
 import { newId } from '../new-id';
 import type { RequestContext } from '../request-context';
 import { currentSpan, inSpan } from '../tracing/spans';
@@ -80,7 +82,7 @@ const lockStatement = (name: string, lock: string) => ({
   name,
   text: `
     SELECT key, ${lock} AS had,
-           to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS now
+           ${exactInstantOf('clock_timestamp()')} AS now
     FROM (SELECT key, hashtextextended(key, 0) AS hash FROM unnest($1::text[]) AS key ORDER BY hash) AS sorted`,
 });
 const tryLocks = lockStatement('unit-of-work-try-locks', 'pg_try_advisory_xact_lock(hash)');
@@ -205,7 +207,7 @@ export class GroupTransaction<Needs, Repository> {
     // Sent behind what loads, so that it takes no further round trip.
     const claims = this.works.flatMap(({ claim }) => claim ?? []);
     const keys = claims.length > 0 ? new IdempotencyKeys(claims) : undefined;
-    if (keys) await allSent([loading, keys.look(connection)]);
+    if (keys) await allEnded([loading, keys.look(connection)]);
     const busy = await loading;
     for (const key of busy) had.delete(key);
     this.contended.push(...busy);
@@ -228,7 +230,7 @@ export class GroupTransaction<Needs, Repository> {
     const locked = connection.query<LockRow>(wait ? waitForLocks : tryLocks, [
       keys.map((key) => `${this.store.kind}:${key}`),
     ]);
-    await allSent([begun, locked]);
+    await allEnded([begun, locked]);
     const prefix = this.store.kind.length + 1;
     return (await locked).map((lock) => ({ ...lock, key: lock.key.slice(prefix) }));
   }
@@ -300,12 +302,12 @@ export class GroupTransaction<Needs, Repository> {
     const stored = [...sent, ...(idIsStored ? [] : [connection.query(insertId, [this.id])])];
     // A statement that could not even be sent fails in this turn of the event loop. Behind one that fails in the server
     // COMMIT only rolls back, so it need not wait for the answers.
-    if (await failsAtOnce(stored)) await allSent(stored);
+    if (await failsAtOnce(stored)) await allEnded(stored);
     const committed = connection.run(commit);
     this.inDoubt = true;
     this.isSent();
     try {
-      await allSent([...stored, committed]);
+      await allEnded([...stored, committed]);
     } finally {
       const failure = await committed.then(() => undefined).catch((error: unknown) => error);
       this.inDoubt = failure !== undefined && !isStatementError(failure);
