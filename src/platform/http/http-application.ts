@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { DynamicModule, NestApplicationOptions, Type } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
@@ -100,7 +100,7 @@ function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
       actor,
       correlationId,
       causationId: request.id,
-      isAbandoned: () => reply.raw.destroyed,
+      isAbandoned: endOf(reply.raw),
       idempotencyKey: idempotencyKeyOf(request, reply, actor),
     });
     const goOn = (context: RequestContext): void =>
@@ -122,6 +122,16 @@ function follow(app: NestFastifyApplication, logger: StructuredLogger): void {
     });
     done();
   });
+}
+
+/**
+ * Tells whether a request is over: answered, or left by its client. Does not hold the request: the context that this is a part
+ * of outlives it, as a connection's timer keeps that of its last request until the next one is answered.
+ */
+function endOf(response: ServerResponse): () => boolean {
+  let isOver = response.destroyed;
+  response.once('close', () => (isOver = true));
+  return () => isOver;
 }
 
 const spanOf = (
