@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { OutOfReach } from '../event-log/subscriber';
 import { within } from '../event-log/within';
 
@@ -51,6 +51,7 @@ export class BrokerConnection {
   }
 
   private async open(): Promise<Redis> {
+    const { Redis } = await import('ioredis'); // Not loaded where there is no broker.
     const redis = new Redis(this.url, {
       lazyConnect: true,
       connectionName: this.name,

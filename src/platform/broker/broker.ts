@@ -1,4 +1,4 @@
-import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
+import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { Config } from '../config';
 import { within } from '../event-log/within';
@@ -9,7 +9,7 @@ const soon = 250;
 
 /** Redis, if the configuration names one. It only transports: what it loses can be had from the database again. */
 @Injectable()
-export class Broker implements OnApplicationShutdown {
+export class Broker implements OnModuleInit, OnApplicationShutdown {
   /** About how many entries a stream holds at most. */
   readonly streamLength: number;
   private readonly url: string | undefined;
@@ -19,6 +19,11 @@ export class Broker implements OnApplicationShutdown {
     this.url = redisUrl;
     this.streamLength = redisStreamMaxlen;
     this.publishing = this.connection('publishing');
+  }
+
+  /** Has the client loaded while the service starts, not while the first who sends waits for it. */
+  async onModuleInit(): Promise<void> {
+    if (this.isConfigured) await import('ioredis');
   }
 
   get isConfigured(): boolean {

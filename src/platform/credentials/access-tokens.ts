@@ -1,4 +1,4 @@
-import { errors, type JWTPayload, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
 import { isGrant } from '../http/scope';
 import { BoundedMap } from './bounded-map';
 import { type Credential, Refused } from './credential';
@@ -59,6 +59,7 @@ export class AccessTokens {
 
   /** @throws Refused; IssuerOutOfReach if nothing can be said about the token */
   async verify(token: string, digest: string): Promise<Credential> {
+    const { errors, jwtVerify } = await import('jose'); // Not loaded where there is no provider.
     const { issuer, audience } = this.of;
     const options = { issuer, audience, algorithms, clockTolerance, requiredClaims: ['exp', 'sub'] };
     const { payload, protectedHeader } = await jwtVerify(token, this.#keys.find, options).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { createLocalJWKSet, errors, type JSONWebKeySet } from 'jose';
+import type { createLocalJWKSet, JSONWebKeySet } from 'jose';
 
 type KeySet = ReturnType<typeof createLocalJWKSet>;
 
@@ -39,6 +39,7 @@ export class IssuerKeys {
     try {
       return await this.#keys!.set(...wanted);
     } catch (error) {
+      const { errors } = await import('jose');
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       return (await this.#ask())(...wanted);
     }
@@ -85,6 +86,7 @@ async function keySetOf(issuer: string): Promise<KeySet> {
   if (about.issuer !== issuer) throw new Error(`its discovery document is that of ${JSON.stringify(about.issuer)}`);
   const { href, protocol } = new URL(String(about.jwks_uri));
   if (protocol !== new URL(issuer).protocol) throw new Error(`its jwks_uri is a ${protocol} URL`);
+  const { createLocalJWKSet } = await import('jose');
   return createLocalJWKSet(await read<JSONWebKeySet>(href));
 }
 
