@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import '../src/platform/modest-heap';
 import { Body, Controller, HttpCode, Module, Post } from '@nestjs/common';
 import { AppModule, modules } from '../src/app.module';
 import type { Allocation } from '../src/allocation/contract/commands';

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import 'reflect-metadata';
+import './platform/modest-heap';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppModule, modules } from './app.module';

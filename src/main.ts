@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import './platform/modest-heap';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule, modules } from './app.module';
 import { Config } from './platform/config';
