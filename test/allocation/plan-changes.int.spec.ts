@@ -27,6 +27,7 @@ import { SnapshotDryRun } from '../../src/platform/unit-of-work/snapshot-dry-run
 import { type Commands, commandsOver, line } from '../support/allocation-commands';
 import { changes, differencesBetween, make } from '../support/changes';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { runs } from '../support/runs';
 
 const inForce = new WarehouseThenEarliestEta();
 const tables =
@@ -88,7 +89,7 @@ describe('A plan on PostgreSQL', () => {
         for (const [index, change] of planned.entries()) expect(await make(change, real)).toEqual(outcomes[index]);
         expect(lines).toEqual(differencesBetween(before, await allLines()));
       });
-      await fc.assert(run, { numRuns: 25 });
+      await fc.assert(run, { numRuns: runs(8) });
     },
     30_000,
   );

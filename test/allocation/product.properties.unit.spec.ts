@@ -14,6 +14,7 @@ import { commandsOver, line, type Commands } from '../support/allocation-command
 import { AllocationModel, Refused } from '../support/allocation-model';
 import { InMemoryProductUnitOfWork, type StoredEvent } from '../support/in-memory-product-unit-of-work';
 import { Ledger, type LedgerLine } from '../support/ledger';
+import { runs } from '../support/runs';
 
 type Command = { [K in keyof Commands]: { name: K; args: Parameters<Commands[K]> } }[keyof Commands];
 interface History {
@@ -133,7 +134,7 @@ class Run {
 }
 
 /** Plays a history and looks after every command. */
-const after = (numRuns: number, everyCommand: (run: Run, events: StoredEvent[], command: Command) => unknown) =>
+const after = (cases: number, everyCommand: (run: Run, events: StoredEvent[], command: Command) => unknown) =>
   fc.assert(
     fc.asyncProperty(histories, async (history) => {
       const run = new Run(history);
@@ -142,18 +143,18 @@ const after = (numRuns: number, everyCommand: (run: Run, events: StoredEvent[], 
         await everyCommand(run, run.follow(), command);
       }
     }),
-    { numRuns },
+    { numRuns: runs(cases) },
   );
 
 /** Plays a history and looks at each of its events together with what was known before it. */
-const atEvery = (numRuns: number, event: (event: StoredEvent, ledger: Ledger) => void) =>
+const atEvery = (cases: number, event: (event: StoredEvent, ledger: Ledger) => void) =>
   fc.assert(
     fc.asyncProperty(histories, async (history) => {
       const run = new Run(history);
       for (const command of history.commands) await run.send(command);
       run.follow(event);
     }),
-    { numRuns },
+    { numRuns: runs(cases) },
   );
 
 describe('Whatever the history of commands', () => {
@@ -175,12 +176,12 @@ describe('Whatever the history of commands', () => {
           same(run.standing(), { lines: sorted(lines), batches: sorted(batches) });
         }
       }),
-      { numRuns: 800 },
+      { numRuns: runs(250) },
     );
   });
 
   it('no batch promises more than it holds, and what it promises is the sum of its lines', async () => {
-    await after(150, ({ ledger, unitOfWork }) => {
+    await after(50, ({ ledger, unitOfWork }) => {
       const { batches, lines } = unitOfWork.rows();
       for (const { ref, purchased, promised, available, cancelled } of batches) {
         const sum = lines.filter((line) => line.batchRef === ref).reduce((sum, { qty }) => sum + qty, 0);
@@ -192,7 +193,7 @@ describe('Whatever the history of commands', () => {
   });
 
   it('a line is promised before it gives a promise back, and never from two batches', async () => {
-    await atEvery(150, ({ event }, ledger) => {
+    await atEvery(50, ({ event }, ledger) => {
       if (event instanceof Allocated) expect(ledger.line(event.data)?.status).not.toBe('promised');
       if (event instanceof Deallocated) {
         expect(ledger.line(event.data)).toMatchObject({ batchRef: event.data.batchRef, qty: event.data.qty });
@@ -202,13 +203,13 @@ describe('Whatever the history of commands', () => {
   });
 
   it('the versions of a stream are 1, 2, 3 and so on', async () => {
-    await atEvery(100, ({ stream, version }, ledger) => {
+    await atEvery(40, ({ stream, version }, ledger) => {
       expect(version).toBe((ledger.versions.get(stream) ?? 0) + 1);
     });
   });
 
   it('the fold of the events is exactly what is stored', async () => {
-    await after(100, ({ ledger, unitOfWork }, events) => {
+    await after(40, ({ ledger, unitOfWork }, events) => {
       if (events.length === 0) return;
       const { batches, lines } = unitOfWork.rows();
       same(sorted(lines), sorted(ledger.lines.values()));
@@ -217,13 +218,13 @@ describe('Whatever the history of commands', () => {
   });
 
   it('a promise is made from the best batch that can take the line', async () => {
-    await atEvery(150, ({ event }, ledger) => {
+    await atEvery(50, ({ event }, ledger) => {
       if (event instanceof Allocated) expect(event.data.batchRef).toBe(ledger.candidates(event.data)[0]?.ref);
     });
   });
 
   it('a line is refused or waits only if nothing fits or what fits is kept for those who wait', async () => {
-    await atEvery(150, ({ event }, ledger) => {
+    await atEvery(50, ({ event }, ledger) => {
       if (!(event instanceof OutOfStock) && !(event instanceof Backordered && event.data.reason === 'out-of-stock'))
         return;
       const [first] = ledger.queue(event.data.sku);
@@ -233,7 +234,7 @@ describe('Whatever the history of commands', () => {
   });
 
   it('nobody in the queue is overtaken', async () => {
-    await atEvery(200, ({ event }, ledger) => {
+    await atEvery(60, ({ event }, ledger) => {
       if (!(event instanceof Allocated)) return;
       const { orderId, lineId, priority, reason } = event.data;
       const [first] = ledger.queue(event.data.sku);
@@ -243,7 +244,7 @@ describe('Whatever the history of commands', () => {
   });
 
   it('nothing fits the head of the queue after a command', async () => {
-    await after(200, ({ ledger }) => {
+    await after(60, ({ ledger }) => {
       for (const sku of ['LAMP', 'SOFA']) {
         const [first] = ledger.queue(sku);
         if (first) expect(ledger.candidates(first)).toEqual([]);
@@ -263,7 +264,7 @@ describe('Whatever the history of commands', () => {
           same(again, asRepeated(command, first));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -279,7 +280,7 @@ describe('Whatever the history of commands', () => {
         run.follow();
         expect(run.standing()).toEqual(before);
       }),
-      { numRuns: 100 },
+      { numRuns: runs(40) },
     );
   });
 
@@ -306,7 +307,7 @@ describe('Whatever the history of commands', () => {
           expect(sorted(promised.map(identity))).toEqual(sorted(shortfall.map(identity)));
         }
       }),
-      { numRuns: 100 },
+      { numRuns: runs(40) },
     );
   });
 });

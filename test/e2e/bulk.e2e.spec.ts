@@ -5,15 +5,18 @@ import { pipeline } from 'node:stream/promises';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { endAllServers, startServer } from '../support/server';
 
-const count = 50_000;
-const skus = 50;
+const count = 36_000;
+const skus = 7;
 /** What the JavaScript heap of the service may hold, in MiB: a third of that is there before a line has come. */
 const heap = 100;
 
 const promised = (place: number): string =>
   `${JSON.stringify({ orderId: `o${place}`, sku: `SKU-${place % skus}`, qty: 1 })}\n`;
-/** A line of 3 KB that is wrong in every respect, and has a long answer. */
-const refused = `${JSON.stringify({ orderId: '', lineId: '', sku: '', qty: '', priority: '', note: 'x'.repeat(3_000) })}\n`;
+/** A line of 5 KB that is wrong in every respect, and has a long answer. */
+const refused = `${JSON.stringify({
+  ...{ orderId: '', lineId: '', sku: '', qty: '', whenOutOfStock: '', priority: '' },
+  ['note'.repeat(75)]: 'x'.repeat(4_500),
+})}\n`;
 
 function* lines(): Generator<string> {
   for (let place = 0; place < count; place += 1) yield place % 10 === 0 ? promised(place) : refused;

@@ -1,10 +1,11 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { freshDatabase, type TestDatabase } from '../support/database';
 import { endAllServers, type RunningServer, startServer } from '../support/server';
 
 const root = join(__dirname, '../..');
@@ -31,6 +32,7 @@ const reads = /^(?:api GET |grep |npx batchwise (?:stock|availability|ledger) )\
 
 describe('The guide', () => {
   let folder: string;
+  let db: TestDatabase;
   let server: RunningServer;
   let terminal: TestTerminal;
   /** Commands and answers of the guide, at the addresses of this test. */
@@ -38,8 +40,8 @@ describe('The guide', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'batchwise-guide-'));
-    chmodSync(folder, 0o755);
-    const env = { BATCHWISE_DATA_DIR: join(folder, 'data'), WEBHOOK_ALLOW: '127.0.0.1' };
+    db = await freshDatabase();
+    const env = { DATABASE_URL: db.url, ALLOW_UNSAFE_DURABILITY: 'true', WEBHOOK_ALLOW: '127.0.0.1' };
     server = await startServer(env);
     const listener = await freePort();
     here = (text) =>
@@ -54,6 +56,7 @@ describe('The guide', () => {
     terminal.close();
     await server.end('SIGTERM');
     endAllServers();
+    await db.drop();
     rmSync(folder, { recursive: true, force: true });
   });
 

@@ -6,7 +6,7 @@ import { endAllClis, runCli, startCli } from '../support/cli';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { until } from '../support/replica';
 
-const batches = 20_000;
+const batches = 10_000;
 
 describe('batchwise import, killed in the middle,', () => {
   const folder = mkdtempSync(join(tmpdir(), 'batchwise-import-'));

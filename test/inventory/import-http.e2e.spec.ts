@@ -2,8 +2,9 @@ import { gzipSync } from 'node:zlib';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Client } from 'pg';
 import { ImportWorker } from '../../src/inventory/messaging/import-worker';
-import { listen, RawConnection, startService } from '../support/app';
+import { listen, startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { RawConnection } from '../support/raw-connection';
 import { until } from '../support/replica';
 
 const path = '/v1/stock/imports';

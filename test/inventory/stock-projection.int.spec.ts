@@ -22,6 +22,7 @@ import { freshDatabase, type TestDatabase } from '../support/database';
 import { Ledger } from '../support/ledger';
 import { relayOf, type RunningRelay } from '../support/relay-world';
 import { type Replica, replicaOver, until } from '../support/replica';
+import { runs } from '../support/runs';
 import { histories, type Moment, played, skus } from './histories';
 
 const projection = new StockProjection();
@@ -134,7 +135,7 @@ describe('The projection of stock', () => {
           }
         }
       }),
-      { numRuns: 25 },
+      { numRuns: runs(8) },
     );
   });
 

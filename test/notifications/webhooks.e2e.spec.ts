@@ -1,7 +1,11 @@
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Webhook } from 'standardwebhooks';
 import { AppModule, modules } from '../../src/app.module';
+import { DeliveriesCommand } from '../../src/notifications/cli/deliveries.command';
+import { WebhooksCommand } from '../../src/notifications/cli/webhooks.command';
 import { WebhookSender } from '../../src/notifications/messaging/webhook-sender';
+import { type CliCommand, type Terminal, UsageError } from '../../src/platform/cli/cli-command';
 import { runCommandLine } from '../../src/platform/cli/command-line';
 import type { Database } from '../../src/platform/database/database';
 import { Relay } from '../../src/platform/event-log/relay';
@@ -76,6 +80,7 @@ describe('Webhooks', () => {
     expect(metrics).toContain('batchwise_delivery_attempts_total{channel="webhook",outcome="delivered"} 1');
     expect(metrics).toContain('batchwise_deliveries_pending{channel="webhook"} 0');
     expect(metrics).toContain('batchwise_webhooks{state="closed"} 1');
+    await app.get(WebhookSender).stop();
   });
 
   it('show their secret once', async () => {
@@ -169,36 +174,45 @@ describe('Webhooks', () => {
   });
 
   describe('on the command line', () => {
-    const cli = async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
+    const written = () => {
       let out = '';
       let err = '';
-      const commandLine = { version: '0', modules, application: AppModule.forRoot.bind(AppModule), outside: [] };
-      const env = { DATABASE_URL: test.url, ALLOW_UNSAFE_DURABILITY: 'true', LOG_LEVEL: 'error' };
-      const code = await runCommandLine(commandLine, args, env, {
+      const terminal: Terminal = {
         out: (line) => void (out += `${line}\n`),
         note: (line) => void (err += `${line}\n`),
         progress: () => ({ update: () => undefined, end: () => undefined }),
-      });
-      return { code, out, err };
+      };
+      return { terminal, after: (code: number) => ({ code, out, err }) };
     };
+    /** Runs a command of the application that is there. */
+    const run = async (command: Type<CliCommand>, ...args: string[]) => {
+      const { terminal, after } = written();
+      return after(await app.get(command, { strict: false }).run(args, terminal));
+    };
+    const webhooks = (...args: string[]) => run(WebhooksCommand, ...args);
+    const sent = (...args: string[]) => run(DeliveriesCommand, ...args);
 
     it('are added, shown, given new secrets and removed', async () => {
-      const added = await cli('webhooks', 'add', 'https://example.com/', '--types', 'allocation.allocated.v1');
+      const added = await webhooks('add', 'https://example.com/', '--types', 'allocation.allocated.v1');
       expect(added).toMatchObject({ code: 0, out: expect.stringMatching(/^whsec_\S+\n$/) });
       const id = /Webhook (\S+);/.exec(added.err)![1]!;
-      const { out } = await cli('webhooks', 'list');
+      const { out } = await webhooks('list');
       expect(out).toMatch(new RegExp(`${id}  https://example.com/  allocation.allocated.v1  enabled`));
       expect(out).not.toContain('whsec_');
-      const rotated = await cli('webhooks', 'rotate', id);
+      const rotated = await webhooks('rotate', id);
       expect(rotated.out).toMatch(/^whsec_/);
       expect(rotated.out).not.toBe(added.out);
-      expect(await cli('webhooks', 'remove', id)).toMatchObject({ code: 0 });
-      expect(await cli('webhooks', 'remove', id)).toMatchObject({ code: 1, err: `There is no webhook ${id}.\n` });
-      expect((await cli('webhooks', 'list')).out).toBe('There are no webhooks.\n');
+      expect(await webhooks('remove', id)).toMatchObject({ code: 0 });
+      expect(await webhooks('remove', id)).toMatchObject({ code: 1, err: `There is no webhook ${id}.\n` });
+      expect((await webhooks('list')).out).toBe('There are no webhooks.\n');
     });
 
     it('are not added where nothing may be sent, or in words that nobody understands', async () => {
-      expect(await cli('webhooks', 'add', 'https://127.0.0.1/')).toMatchObject({
+      const { terminal, after } = written();
+      const commandLine = { version: '0', modules, application: AppModule.forRoot.bind(AppModule), outside: [] };
+      const env = { DATABASE_URL: test.url, ALLOW_UNSAFE_DURABILITY: 'true', LOG_LEVEL: 'error' };
+      const args = ['webhooks', 'add', 'https://127.0.0.1/'];
+      expect(after(await runCommandLine(commandLine, args, env, terminal))).toMatchObject({
         code: 1,
         err: 'Nothing is sent to this URL: 127.0.0.1 is not an address of the public internet.\n',
       });
@@ -209,7 +223,7 @@ describe('Webhooks', () => {
         ['remove', 'x'],
         ['add', 'https://a/', '--types', 'x'],
       ];
-      for (const args of wrong) expect((await cli('webhooks', ...args)).code).toBe(2);
+      for (const args of wrong) await expect(webhooks(...args)).rejects.toThrow(UsageError);
     });
 
     it('have what was given up sent again, and mails too', async () => {
@@ -231,20 +245,18 @@ describe('Webhooks', () => {
         [id],
       );
       expect((await app.inject('/metrics')).body).toContain('batchwise_deliveries_dead{channel="mail"} 1');
-      const { out } = await cli('deliveries', 'list');
+      const { out } = await sent('list');
       expect(out).toMatch(/mail +stock@made\.com +out-of-stock LAMP +15 .*no such mailbox/);
       expect(out).toMatch(/webhook +http:\/\/127\.0\.0\.1\S+ +product:LAMP version 1 +20 .*it answered 500/);
       const ids = out.match(/^[0-9a-f-]{36}/gm)!;
-      expect((await cli('deliveries', 'redeliver', ...ids)).out.match(/will be sent again/g)).toHaveLength(2);
-      expect((await cli('deliveries', 'list')).out).toBe('There are no dead deliveries.\n');
-      expect((await cli('deliveries', 'list', '--status', 'pending')).out.match(/^[0-9a-f-]{36}/gm)!.sort()).toEqual(
-        ids.sort(),
-      );
+      expect((await sent('redeliver', ...ids)).out.match(/will be sent again/g)).toHaveLength(2);
+      expect((await sent('list')).out).toBe('There are no dead deliveries.\n');
+      expect((await sent('list', '--status', 'pending')).out.match(/^[0-9a-f-]{36}/gm)!.sort()).toEqual(ids.sort());
       // It was tried, so it is no digest that still counts orders.
       const mail = await database.query({ text: 'SELECT status, attempts FROM notifications.delivery' });
       expect(mail).toEqual([{ status: 'pending', attempts: 1 }]);
-      expect(await cli('deliveries', 'redeliver', nobody)).toMatchObject({ code: 1 });
-      expect((await cli('deliveries', 'redeliver', 'x')).code).toBe(2);
+      expect(await sent('redeliver', nobody)).toMatchObject({ code: 1 });
+      await expect(sent('redeliver', 'x')).rejects.toThrow(UsageError);
     });
   });
 });

@@ -1,8 +1,9 @@
 import { gzipSync } from 'node:zlib';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Client } from 'pg';
-import { listen, RawConnection, startService } from '../support/app';
+import { listen, startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { RawConnection } from '../support/raw-connection';
 
 const valid = { orderId: 'order-1', sku: 'TABLE', qty: 1 };
 const json = JSON.stringify(valid);

@@ -7,7 +7,15 @@ import type { Database } from '../../src/platform/database/database';
 import { freshDatabase, type TestDatabase } from '../support/database';
 import { describeWithRedis } from '../support/describe-with-redis';
 import { entriesOf, RedisServer } from '../support/redis';
-import { append, appended, inOrder, relayOf, type RunningRelay, wholeLog } from '../support/relay-world';
+import {
+  append,
+  appended,
+  forgetEverything,
+  inOrder,
+  relayOf,
+  type RunningRelay,
+  wholeLog,
+} from '../support/relay-world';
 import { until } from '../support/replica';
 
 const stream = 'batchwise.events';
@@ -27,8 +35,8 @@ describeWithRedis('The stream of events', () => {
   const running: RunningRelay[] = [];
   const brokers: Broker[] = [];
 
-  beforeAll(() => Logger.overrideLogger(false));
-  beforeEach(async () => {
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
     redis = await RedisServer.start();
     client = redis.client();
     test = await freshDatabase();
@@ -37,6 +45,10 @@ describeWithRedis('The stream of events', () => {
   afterEach(async () => {
     await Promise.all(running.splice(0).map(({ relay }) => relay.stop()));
     for (const broker of brokers.splice(0)) broker.onApplicationShutdown();
+    await client.flushall();
+    await forgetEverything(database);
+  });
+  afterAll(async () => {
     await redis.end();
     await test.drop();
   });

@@ -75,14 +75,13 @@ class Neighbour {
 let neighbours: Neighbour[] = [];
 let holds: EmbeddedPostgres[] = [];
 let folder: string;
-/** A data directory that most tests share: each finds it stopped, and leaves it so. */
+/** A data directory that most tests share: the first one makes it; each finds it stopped, and leaves it so. */
 let shared: string;
 
-beforeAll(async () => {
+beforeAll(() => {
   folder = fs.realpathSync(fs.mkdtempSync(join(tmpdir(), 'batchwise-test-')));
   fs.chmodSync(folder, 0o755);
   shared = join(folder, 'shared');
-  await (await start()).stop();
 });
 
 afterEach(async () => {
@@ -152,6 +151,16 @@ const lockFile = (dataDir: string) => join(dataDir, 'cluster', 'postmaster.pid')
 const serverPid = (dataDir: string) => Number(fs.readFileSync(lockFile(dataDir), 'utf8').split('\n')[0]);
 
 describe('Embedded PostgreSQL', () => {
+  it('is one server when two processes start at the same moment on a fresh directory', async () => {
+    const [one, other] = [new Neighbour(shared), new Neighbour(shared)];
+    const answers = await Promise.all([one.started(), other.started()]);
+    expect(answers[0].port).toBe(answers[1].port);
+    expect(answers.map(({ adopted }) => adopted).sort()).toEqual([false, true]);
+    expect(fs.readdirSync(shared).sort()).toEqual(['cluster', 'postgres.log']);
+    await Promise.all([one.leave(), other.leave()]);
+    expect(await listens(answers[0].port)).toBe(false);
+  });
+
   it('gives an empty UTF-8 database on a loopback port, with the settings asked for', async () => {
     const postgres = await start({ ...fast, work_mem: '5MB' });
     const found = await ask(
@@ -203,17 +212,6 @@ describe('Embedded PostgreSQL', () => {
   });
 
   describe('shared by two processes', () => {
-    it('is one server when both start at the same moment on a fresh directory', async () => {
-      const fresh = join(folder, 'fresh');
-      const [one, other] = [new Neighbour(fresh), new Neighbour(fresh)];
-      const answers = await Promise.all([one.started(), other.started()]);
-      expect(answers[0].port).toBe(answers[1].port);
-      expect(answers.map(({ adopted }) => adopted).sort()).toEqual([false, true]);
-      expect(fs.readdirSync(fresh).sort()).toEqual(['cluster', 'postgres.log']);
-      await Promise.all([one.leave(), other.leave()]);
-      expect(await listens(answers[0].port)).toBe(false);
-    });
-
     it.each([
       ['its starter leaves first', 'leave', 'starter'],
       ['its starter leaves last', 'leave', 'guest'],

@@ -13,7 +13,7 @@ import { stopGracefully } from '../../src/platform/http/graceful-stop';
 import { UnfinishedAnswers } from '../../src/platform/http/unfinished-answers';
 import { listen, startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
-import { appended, deliverable, inOrder, wholeLog } from '../support/relay-world';
+import { appended, deliverable, forgetEverything, inOrder, wholeLog } from '../support/relay-world';
 import { until } from '../support/replica';
 
 interface Frame {
@@ -77,6 +77,7 @@ describe('The stream of events', () => {
   let streams: EventStreams;
   let port: number;
   const followers: Follower[] = [];
+  const ending: (() => Promise<void>)[] = [];
 
   const start = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
     app = await startService(db.url, { DRAIN_DELAY_MS: '0', ...env });
@@ -93,19 +94,42 @@ describe('The stream of events', () => {
     return Number(/^batchwise_event_streams (\d+)$/m.exec(body)![1]);
   };
 
-  beforeEach(async () => {
+  /** A service beside the usual one, for as long as the test goes on. */
+  const startAnother = async (env: NodeJS.ProcessEnv = {}): Promise<void> => {
+    const usual = { app, streams, port };
+    await start(env);
+    const another = app;
+    ending.push(async () => {
+      ({ app, streams, port } = usual);
+      await another.close();
+    });
+  };
+
+  beforeAll(async () => {
     db = await freshDatabase();
     database = await db.connect();
+    await start();
   });
+  beforeEach(() => until(async () => (await openStreams()) === 0));
   afterEach(async () => {
+    jest.restoreAllMocks();
     for (const follower of followers.splice(0)) follower.leave();
+    for (const end of ending.splice(0)) await end();
+    await forgetEverything(database);
+  });
+  afterAll(async () => {
     await app.close();
     await db.drop();
   });
 
+  /** Events that can be read: the service remembers what followed the start of a log in which there was nothing. */
+  const written = async (...event: [stream: string, count: number, what?: string]): Promise<void> => {
+    await appended(database, ...event);
+    await deliverable(database);
+  };
+
   it('tells what was and what comes as CloudEvents, and goes on behind the last one that was seen', async () => {
-    await start();
-    await appended(database, 'thing:a', 3);
+    await written('thing:a', 3);
     const first = await follow();
     expect(first.answer.headers['content-type']).toBe('text/event-stream; charset=utf-8');
     expect(first.answer.headers['x-accel-buffering']).toBe('no');
@@ -133,7 +157,7 @@ describe('The stream of events', () => {
   });
 
   it('loses nothing of a client that breaks off and comes again, over and over', async () => {
-    await start();
+    await written('thing:0', 1);
     const got: string[] = [];
     let lastId: string | undefined;
     const writing = (async () => {
@@ -153,10 +177,8 @@ describe('The stream of events', () => {
   });
 
   it('shows that it lives, and moves its clients on past what they did not ask for', async () => {
-    await start();
-    streams.heartbeatEvery = 100;
-    await appended(database, 'thing:a', 5);
-    await deliverable(database);
+    jest.replaceProperty(streams, 'heartbeatEvery', 100);
+    await written('thing:a', 5);
     const quiet = await follow('?types=allocation.allocated.v1');
     await until(() => quiet.comments >= 2);
     expect(quiet.keys).toEqual([]);
@@ -165,10 +187,8 @@ describe('The stream of events', () => {
   });
 
   it('cuts off a client that does not take what it is sent, and no other', async () => {
-    await start();
-    streams.patience = 300;
-    await appended(database, 'thing:a', 15_000, 'x'.repeat(1_000));
-    await deliverable(database);
+    jest.replaceProperty(streams, 'patience', 300);
+    await written('thing:a', 3_000, 'x'.repeat(5_000));
     const slow = connect(port, '127.0.0.1').pause();
     slow.on('error', () => undefined);
     slow.write('GET /v1/events/stream HTTP/1.1\r\nhost: localhost\r\n\r\n');
@@ -184,7 +204,7 @@ describe('The stream of events', () => {
   });
 
   it('is open to so many clients and no more', async () => {
-    await start({ EVENT_STREAMS_MAX: '2' });
+    await startAnother({ EVENT_STREAMS_MAX: '2' });
     const [first] = [await follow(), await follow()];
     const refused = await app.inject('/v1/events/stream');
     expect(refused.statusCode).toBe(503);
@@ -196,7 +216,6 @@ describe('The stream of events', () => {
   });
 
   it('does not begin for those who ask for the head alone', async () => {
-    await start();
     await appended(database, 'thing:a', 1);
     const head = request({ host: '127.0.0.1', port, path: '/v1/events/stream', method: 'HEAD' }).end();
     const [answer] = (await once(head, 'response')) as [IncomingMessage];
@@ -205,9 +224,9 @@ describe('The stream of events', () => {
   });
 
   it('ends with the service, in order for those who listen, and at once for those who do not', async () => {
-    await start();
+    await startAnother();
     streams.farewell = 100;
-    await appended(database, 'thing:a', 15_000, 'x'.repeat(1_000));
+    await appended(database, 'thing:a', 3_000, 'x'.repeat(5_000));
     const follower = await follow('?after=end');
     const deaf = connect(port, '127.0.0.1').pause();
     deaf.on('error', () => undefined);
@@ -220,29 +239,8 @@ describe('The stream of events', () => {
     deaf.destroy();
   });
 
-  it('ends when its credential is revoked', async () => {
-    await start();
-    let now = 1e6;
-    app.get(ApiKeys).now = () => now;
-    const out: string[] = [];
-    const terminal = { out: (line: string) => out.push(line), note: () => undefined } as never;
-    const keys = app.get(KeysCommand, { strict: false });
-    await keys.run(['create', 'reader', '--scopes', 'events:read'], terminal);
-    now += 6_000;
-    const follower = await follow('', { authorization: `Bearer ${out[0]}` });
-    expect(follower.answer.statusCode).toBe(200);
-    expect((await app.inject('/v1/events')).statusCode).toBe(401);
-    await keys.run(['revoke', out[0]!.slice(0, 15)], terminal);
-    now += 6_000;
-    await app.get(UnfinishedAnswers).look();
-    await until(() => follower.ended !== undefined);
-    expect(follower.ended).toBe('cut off');
-  });
-
   it('and the pages refuse what they do not understand', async () => {
-    await start();
-    await appended(database, 'thing:a', 1);
-    await deliverable(database);
+    await written('thing:a', 1);
     for (const path of ['/v1/events', '/v1/events/stream'])
       for (const [query, code] of [
         ['?after=x', 'invalid-cursor'],
@@ -283,16 +281,13 @@ describe('The stream of events', () => {
     };
 
     it('is one event a line, and a cursor to go on behind', async () => {
-      await start();
-      await appended(database, 'thing:a', 2_300);
-      await deliverable(database);
+      await written('thing:a', 2_300);
       const { out, notes, ended } = await run();
       expect(await ended).toBe(0);
       expect(out).toHaveLength(2_300);
       expect(JSON.parse(out[0]!)).toMatchObject({ specversion: '1.0', subject: 'a', version: 1 });
       const cursor = /^Go on with --after (\S+)$/.exec(notes[0]!)![1]!;
-      await appended(database, 'thing:b', 1);
-      await deliverable(database);
+      await written('thing:b', 1);
       const next = await run('--after', cursor);
       await next.ended;
       expect(next.out.map((line) => (JSON.parse(line) as CloudEvent).subject)).toEqual(['b']);
@@ -301,8 +296,7 @@ describe('The stream of events', () => {
     });
 
     it('follows until it is interrupted', async () => {
-      await start();
-      await appended(database, 'thing:a', 2);
+      await written('thing:a', 2);
       const { out, notes, ended } = await run('--follow');
       await until(() => out.length === 2);
       await appended(database, 'thing:a', 1);
@@ -313,10 +307,29 @@ describe('The stream of events', () => {
     });
 
     it('says which types there are', async () => {
-      await start();
       const { ended } = await run('--types', 'nothing');
       await expect(ended).rejects.toThrow(UsageError);
       await expect(ended).rejects.toThrow('allocation.allocated.v1');
     });
+  });
+
+  // The last one: where there has been a key, services refuse those without.
+  it('ends when its credential is revoked', async () => {
+    await startAnother();
+    let now = 1e6;
+    app.get(ApiKeys).now = () => now;
+    const out: string[] = [];
+    const terminal = { out: (line: string) => out.push(line), note: () => undefined } as never;
+    const keys = app.get(KeysCommand, { strict: false });
+    await keys.run(['create', 'reader', '--scopes', 'events:read'], terminal);
+    now += 6_000;
+    const follower = await follow('', { authorization: `Bearer ${out[0]}` });
+    expect(follower.answer.statusCode).toBe(200);
+    expect((await app.inject('/v1/events')).statusCode).toBe(401);
+    await keys.run(['revoke', out[0]!.slice(0, 15)], terminal);
+    now += 6_000;
+    await app.get(UnfinishedAnswers).look();
+    await until(() => follower.ended !== undefined);
+    expect(follower.ended).toBe('cut off');
   });
 });

@@ -6,8 +6,9 @@ import { Overloaded } from '../../src/kernel/unit-of-work';
 import { Traffic } from '../../src/platform/http/traffic';
 import { StructuredLogger } from '../../src/platform/logging/structured-logger';
 import { currentContext, type RequestContext } from '../../src/platform/request-context';
-import { listen, RawConnection, startApp } from '../support/app';
+import { listen, startApp } from '../support/app';
 import { Edge, Script } from '../support/edge';
+import { RawConnection } from '../support/raw-connection';
 import { until } from '../support/replica';
 
 const uuidV7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;

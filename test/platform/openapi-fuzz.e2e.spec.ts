@@ -4,6 +4,7 @@ import addFormats from 'ajv-formats';
 import fc from 'fast-check';
 import { startService } from '../support/app';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { runs } from '../support/runs';
 
 interface Schema {
   readonly $ref?: string;
@@ -45,7 +46,11 @@ interface Document {
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
 }
 
-const runsPerOperation = 150;
+/** Requests of an operation in a round, and rounds at most: there is another one only where the one before met too little. */
+const [requests, rounds] = [runs(30), 5];
+
+/** Operations that hostile requests must be seen to be refused by. */
+const refusing = ['allocate', 'allocateOrder', 'createBatch', 'listBatches', 'bookAllocate'];
 
 /** Few of each, so that requests meet what others left behind. */
 const known: Record<string, readonly string[]> = {
@@ -254,59 +259,60 @@ describe('The OpenAPI document', () => {
           }),
         ),
       );
-      await fc.assert(
-        fc.asyncProperty(body, parameters, async (payload, values) => {
-          const query = new URLSearchParams();
-          const sent = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
-          let url = path;
-          const headers: Record<string, string> = {};
-          for (const [key, value] of Object.entries(values)) {
-            const [place, name = ''] = key.split(':');
-            if (place === 'path') url = url.replace(`{${name}}`, encodeURIComponent(sent(value)));
-            else if (place === 'header') Object.assign(headers, value !== undefined && { [name]: sent(value) });
-            else if (value !== undefined) query.append(name, sent(value));
-          }
-          const request = {
-            method,
-            url: query.size > 0 ? `${url}?${query.toString()}` : url,
-            headers: {
-              ...headers,
-              ...(payload !== undefined && { 'content-type': mediaType }),
-            },
-            ...(payload !== undefined && { payload: streamed ? sent(payload) : JSON.stringify(payload) }),
-          };
-          const answer = await app.inject(request);
-          statuses.add(answer.statusCode);
-          const [, collection, made] = /^(.*)\/([^/]+)$/.exec(String(answer.headers.location ?? '')) ?? [];
-          if (made && answer.statusCode < 300) {
-            left.set(collection!, [...(left.get(collection!) ?? []).slice(0, 2), made]);
-            known.id = [...left.values()].flat();
-          }
-          const told = `${method} ${url} ${JSON.stringify(payload)} → ${answer.statusCode} ${answer.body}`;
-          if (answer.statusCode >= 500) throw new Error(told);
-          if (headers['Idempotency-Key'] !== undefined && answer.statusCode < 300) {
-            const again = await app.inject(request);
-            if (again.headers['idempotency-replayed'] !== 'true' || again.body !== answer.body)
-              throw new Error(`not answered again: ${told} → ${again.statusCode} ${again.body}`);
-          }
-          if (answer.statusCode === 204 && operation.responses[204] && answer.body === '') return;
-          const [type = ''] = String(answer.headers['content-type']).split(';');
-          const documented = operation.responses[answer.statusCode]?.content?.[type];
-          if (!documented) throw new Error(`not documented: ${type} ${told}`);
-          const check = validate(documented.schema);
-          if (!check(/^application\/(problem\+)?json$/.test(type) ? answer.json() : answer.body))
-            throw new Error(`not as documented: ${JSON.stringify(check.errors)} ${told}`);
-        }),
-        { numRuns: runsPerOperation },
-      );
+      const isShown = (): boolean =>
+        [...statuses].some((status) => status < 300) &&
+        (statuses.has(400) || !refusing.includes(operation.operationId));
+      const answersAsDescribed = fc.asyncProperty(body, parameters, async (payload, values) => {
+        const query = new URLSearchParams();
+        const sent = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value));
+        let url = path;
+        const headers: Record<string, string> = {};
+        for (const [key, value] of Object.entries(values)) {
+          const [place, name = ''] = key.split(':');
+          if (place === 'path') url = url.replace(`{${name}}`, encodeURIComponent(sent(value)));
+          else if (place === 'header') Object.assign(headers, value !== undefined && { [name]: sent(value) });
+          else if (value !== undefined) query.append(name, sent(value));
+        }
+        const request = {
+          method,
+          url: query.size > 0 ? `${url}?${query.toString()}` : url,
+          headers: {
+            ...headers,
+            ...(payload !== undefined && { 'content-type': mediaType }),
+          },
+          ...(payload !== undefined && { payload: streamed ? sent(payload) : JSON.stringify(payload) }),
+        };
+        const answer = await app.inject(request);
+        statuses.add(answer.statusCode);
+        const [, collection, made] = /^(.*)\/([^/]+)$/.exec(String(answer.headers.location ?? '')) ?? [];
+        if (made && answer.statusCode < 300) {
+          left.set(collection!, [...(left.get(collection!) ?? []).slice(0, 2), made]);
+          known.id = [...left.values()].flat();
+        }
+        const told = `${method} ${url} ${JSON.stringify(payload)} → ${answer.statusCode} ${answer.body}`;
+        if (answer.statusCode >= 500) throw new Error(told);
+        if (headers['Idempotency-Key'] !== undefined && answer.statusCode < 300) {
+          const again = await app.inject(request);
+          if (again.headers['idempotency-replayed'] !== 'true' || again.body !== answer.body)
+            throw new Error(`not answered again: ${told} → ${again.statusCode} ${again.body}`);
+        }
+        if (answer.statusCode === 204 && operation.responses[204] && answer.body === '') return;
+        const [type = ''] = String(answer.headers['content-type']).split(';');
+        const documented = operation.responses[answer.statusCode]?.content?.[type];
+        if (!documented) throw new Error(`not documented: ${type} ${told}`);
+        const check = validate(documented.schema);
+        if (!check(/^application\/(problem\+)?json$/.test(type) ? answer.json() : answer.body))
+          throw new Error(`not as documented: ${JSON.stringify(check.errors)} ${told}`);
+      });
+      let round = 0;
+      do await fc.assert(answersAsDescribed, { numRuns: requests });
+      while (!isShown() && (round += 1) < rounds);
     }
 
     const unreached = [...seen].filter(([, statuses]) => ![...statuses].some((status) => status < 300));
     expect(unreached).toEqual([]);
     const refused = [...seen].filter(([, statuses]) => statuses.has(400)).map(([operation]) => operation);
-    expect(refused).toEqual(
-      expect.arrayContaining(['allocate', 'allocateOrder', 'createBatch', 'listBatches', 'bookAllocate']),
-    );
+    expect(refused).toEqual(expect.arrayContaining(refusing));
   }, 180_000);
 
   it('says what the operations of each tag are about', () => {

@@ -15,6 +15,7 @@ import {
   deliverable,
   createModel,
   expectedRows,
+  forgetEverything,
   type Happened,
   impatient,
   inOrder,
@@ -33,17 +34,18 @@ describe('Parked events', () => {
   let database: Database;
   let running: RunningRelay | undefined;
 
-  beforeAll(() => Logger.overrideLogger(false));
-
-  beforeEach(async () => {
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
     test = await freshDatabase();
     database = await test.connect();
   });
 
   afterEach(async () => {
+    jest.restoreAllMocks();
     await running?.relay.stop();
-    await test.drop();
+    await forgetEverything(database);
   });
+  afterAll(() => test.drop());
 
   const start = (...args: Parameters<typeof relayOf>): RunningRelay => {
     running = relayOf(...args);
@@ -207,7 +209,7 @@ describe('Parked events', () => {
     await until(async () => (await parkedCount()) === 1);
     const asked = jest.spyOn(database, 'query');
     const began = performance.now();
-    for (let n = 0; n < 100; n += 1) {
+    for (let n = 0; n < 30; n += 1) {
       await appended(database, 'thing:fine');
       await until(() => got.length === n + 1);
     }

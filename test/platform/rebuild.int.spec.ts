@@ -6,6 +6,7 @@ import {
   appended,
   createModel,
   expectedRows,
+  forgetEverything,
   keyOf,
   modelRows,
   relayOf,
@@ -20,12 +21,14 @@ describe('A rebuild of a projection', () => {
   let other: Database;
   let running: RunningRelay;
 
-  beforeAll(() => Logger.overrideLogger(false));
-
-  beforeEach(async () => {
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
     test = await freshDatabase();
     database = await test.connect();
     other = await test.connect();
+  });
+
+  beforeEach(async () => {
     await createModel(database);
     running = relayOf(database, [new Things()]);
     running.relay.start();
@@ -33,8 +36,9 @@ describe('A rebuild of a projection', () => {
 
   afterEach(async () => {
     await running.relay.stop();
-    await test.drop();
+    await forgetEverything(database);
   });
+  afterAll(() => test.drop());
 
   const isRight = async (): Promise<boolean> =>
     JSON.stringify(await modelRows(database)) === JSON.stringify(await expectedRows(database));
@@ -92,7 +96,7 @@ describe('A rebuild of a projection', () => {
     const load = Promise.all([read(), write()]);
     const progress: number[] = [];
     const slow = new Things();
-    const atLeast = 20;
+    const atLeast = 8;
     slow.before = async () => {
       // The rebuild is still under way while at least so much is written.
       if (progress.length === 0) await until(() => written >= atLeast);

@@ -9,6 +9,7 @@ import {
   appended,
   createModel,
   expectedRows,
+  forgetEverything,
   impatient,
   inOrder,
   keyOf,
@@ -29,19 +30,20 @@ describe('The relay', () => {
   const running: RunningRelay[] = [];
   const closing: (() => void)[] = [];
 
-  beforeAll(() => Logger.overrideLogger(false));
-
-  beforeEach(async () => {
+  beforeAll(async () => {
+    Logger.overrideLogger(false);
     test = await freshDatabase();
     database = await test.connect();
     other = await test.connect();
   });
 
   afterEach(async () => {
+    jest.restoreAllMocks();
     for (const close of closing.splice(0)) close();
     await Promise.all(running.splice(0).map(({ relay }) => relay.stop()));
-    await test.drop();
+    await forgetEverything(database);
   });
+  afterAll(() => test.drop());
 
   const start = (...args: Parameters<typeof relayOf>): RunningRelay => {
     const one = relayOf(...args);
@@ -60,7 +62,7 @@ describe('The relay', () => {
       const streams = Array.from({ length: 40 }, (_, n) => `thing:${n}`);
       const write = async (): Promise<void> => {
         const connection = await other.connect();
-        for (let n = 0; n < 20; n += 1) {
+        for (let n = 0; n < 10; n += 1) {
           const both = [streams[randomInt(20)]!, streams[20 + randomInt(20)]!];
           await connection.query({ text: 'BEGIN' });
           // All locks before the first write, as the unit of work has it: they give the transaction no id.
@@ -77,7 +79,7 @@ describe('The relay', () => {
       // A pool has 20 connections.
       const third = await test.connect();
       const writeShortly = async (): Promise<void> => {
-        for (let n = 0; n < 20; n += 1) await appended(third, streams[randomInt(40)]!);
+        for (let n = 0; n < 10; n += 1) await appended(third, streams[randomInt(40)]!);
       };
       const late = Array.from({ length: 18 }, write);
       const writers = [...late, ...Array.from({ length: 6 }, writeShortly)];

@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Client } from 'pg';
-import { DataSource } from 'typeorm';
-import { Database } from '../../src/platform/database/database';
-import { dataSourceOptions } from '../../src/platform/database/data-source-options';
+import type { Database } from '../../src/platform/database/database';
 
 export interface TestDatabase {
   readonly url: string;
@@ -29,6 +27,7 @@ export async function freshDatabase(): Promise<TestDatabase> {
       return client;
     },
     async connect(through = url) {
+      const { DataSource, dataSourceOptions, Database } = platform();
       const source = await new DataSource(dataSourceOptions(through)).initialize();
       closing.push(() => source.destroy());
       return new Database(source);
@@ -39,6 +38,15 @@ export async function freshDatabase(): Promise<TestDatabase> {
     },
   };
 }
+
+/** Takes seconds to load, so only the suites that connect that way do it. */
+const platform = () => ({
+  ...jest.requireActual<typeof import('typeorm')>('typeorm'),
+  ...jest.requireActual<typeof import('../../src/platform/database/database')>('../../src/platform/database/database'),
+  ...jest.requireActual<typeof import('../../src/platform/database/data-source-options')>(
+    '../../src/platform/database/data-source-options',
+  ),
+});
 
 async function onServer(sql: string): Promise<void> {
   const client = new Client({ connectionString: `${process.env.TEST_DATABASE_SERVER}batchwise` });

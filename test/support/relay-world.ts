@@ -41,6 +41,16 @@ export const deliverable = (database: Database): Promise<void> =>
     return (await database.query({ text: kept })).length === 0;
   });
 
+/** Leaves nothing of what a test wrote into the log, of its subscribers, and of its read model. */
+export const forgetEverything = (database: Database): Promise<unknown> =>
+  database.query({
+    text: `
+      DO $$ BEGIN
+        TRUNCATE platform.event, platform.subscriber, platform.parked_event, platform.discarded_event;
+        DROP SCHEMA IF EXISTS model CASCADE;
+      END $$`,
+  });
+
 /** Everything in the log, as `stream/version`. */
 export const wholeLog = async (database: Database): Promise<string[]> =>
   (await database.query<{ key: string }>({ text: `SELECT stream || '/' || version AS key FROM platform.event` }))
