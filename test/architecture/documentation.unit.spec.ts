@@ -40,12 +40,13 @@ describe('The documentation', () => {
       const [, table = ''] = readFileSync(join(root, 'README.md'), 'utf8').split('\n## Figures\n');
       const shown = table.split('\n').flatMap((row) => cells(row)[3] ?? []);
       const { grouping, P9, P5, ...more } = Object.fromEntries(figures.map((figure) => [figure.id, figure]));
+      const short = (...rows: string[]): string => (rows.every((row) => more[row]!.pass) ? '' : ': short');
       expect(shown.slice(2, 7)).toEqual([
         grouping!.median.toFixed(0),
         P9!.median.toFixed(2),
         P5!.median.toFixed(2),
-        `${more['P8-1']!.median.toFixed(0)} ms; two replicas ${more['P8-2']!.median.toFixed(0)} ms`,
-        `${more['P1-256']!.median.toFixed(2)}${more['P1-256']!.pass ? '' : ': short'}`,
+        `${more['P8-1']!.median.toFixed(0)} ms; two replicas ${more['P8-2']!.median.toFixed(0)} ms${short('P8-1', 'P8-2')}`,
+        `${more['P1-256']!.median.toFixed(2)}${short('P1-256')}`,
       ]);
     });
   });

@@ -12,6 +12,7 @@ import { runCommandLine } from '../../src/platform/cli/command-line';
 import { RebuildCommand } from '../../src/platform/cli/rebuild.command';
 import { Commands } from '../support/commands';
 import { freshDatabase, type TestDatabase } from '../support/database';
+import { deliverable } from '../support/relay-world';
 
 const commandLine = { version: '1.2.3', modules, application: AppModule.forRoot.bind(AppModule), outside: [] };
 
@@ -289,7 +290,9 @@ describe('The command line', () => {
       await client.query('CREATE SCHEMA shown; CREATE TABLE shown.amount (ref text PRIMARY KEY)');
       projection = new Amounts();
       const discovery = { getProviders: () => [{ instance: projection }, { instance: undefined }] };
-      command = new RebuildCommand(discovery as never, await db.connect());
+      const database = await db.connect();
+      command = new RebuildCommand(discovery as never, database);
+      await deliverable(database);
     });
     beforeEach(() => jest.clearAllMocks());
 
