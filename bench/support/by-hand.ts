@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { DataSource } from 'typeorm';
 import { WarehouseThenEarliestEta } from '../../src/allocation/domain/allocation-policy';
 import { ProductStore } from '../../src/allocation/persistence/product-store';
-import { CopyIn } from '../../src/platform/database/copy-in';
+import { copyIn } from '../../src/platform/database/copy-in';
 import { Connection, Database, type Statement } from '../../src/platform/database/database';
 import { dataSourceOptions } from '../../src/platform/database/data-source-options';
 import { type GroupingOptions, GroupingUnitOfWork } from '../../src/platform/unit-of-work/grouping-unit-of-work';
@@ -120,9 +120,7 @@ function send(client: Client, { name, text, copies }: Sent, values: Record<strin
   const rows = used as (string | number | boolean | null)[][];
   if (!copies) return client.query({ name, text, values: rows[0]!.map((_, column) => rows.map((row) => row[column])) });
   const data = rows.map((row) => `${row.map((value) => String(value ?? '\\N')).join('\t')}\n`).join('');
-  return new Promise<void>((resolve, reject) =>
-    client.query(new CopyIn(text, data, (error) => (error ? reject(error) : resolve()))),
-  );
+  return copyIn(client, text, data);
 }
 
 async function statementsOf(databaseUrl: string, lines: readonly Line[]): Promise<Sent[]> {

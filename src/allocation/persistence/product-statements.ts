@@ -73,8 +73,8 @@ export interface BatchRow {
  * Looked up one by one, by its whole key: LIMIT keeps the planner from turning the join round and reading the whole table, which is
  * what costs least while it has hardly a row.
  */
-const oneOf = (table: string, where: string) =>
-  `LATERAL (SELECT * FROM allocation.${table} AS t WHERE ${where} LIMIT 1)`;
+const oneOf = (table: string, where: string, columns = '*') =>
+  `LATERAL (SELECT ${columns} FROM allocation.${table} AS t WHERE ${where} LIMIT 1)`;
 const batchColumns = 'b.sku, b.ref, b.purchased, b.promised, b.eta::text AS eta, b.cancelled';
 
 export const openBatches = {
@@ -110,15 +110,15 @@ const lineColumns =
 const withBatch = `
   ${lineColumns}, CASE WHEN b.ref IS NOT NULL THEN json_build_object('sku', b.sku, 'ref', b.ref, 'purchased', b.purchased,
     'promised', b.promised, 'eta', b.eta, 'cancelled', b.cancelled) END AS batch`;
-const lineOf = (key: string) =>
-  oneOf('line', `t.sku = ${key}.sku AND t.order_id = ${key}.order_id AND t.line_id = ${key}.line_id`);
+const hasKeyOf = (key: string) => `t.sku = ${key}.sku AND t.order_id = ${key}.order_id AND t.line_id = ${key}.line_id`;
+const lineOf = (key: string) => oneOf('line', hasKeyOf(key));
+const askedLines = 'unnest($1::text[], $2::text[], $3::text[]) AS asked (sku, order_id, line_id)';
 const joinBatch = `LEFT JOIN ${oneOf('batch', 't.sku = l.sku AND t.ref = l.batch_ref')} AS b ON true`;
 
 export const linesByIdentity = {
   name: 'product-lines-by-identity',
   text: `
-    SELECT ${withBatch}
-    FROM unnest($1::text[], $2::text[], $3::text[]) AS asked (sku, order_id, line_id)
+    SELECT ${withBatch} FROM ${askedLines}
     CROSS JOIN ${lineOf('asked')} AS l ${joinBatch}`,
 };
 
@@ -212,19 +212,16 @@ export const updateBatches = {
     SELECT platform.expect_rows(count(*), $7) FROM changed`,
 };
 
-const placesOf = (table: string) => `
-  SELECT l.ctid FROM unnest($1::text[], $2::text[], $3::text[]) AS n (sku, order_id, line_id)
-  CROSS JOIN LATERAL (
-    SELECT ctid FROM ${table} AS t WHERE t.sku = n.sku AND t.order_id = n.order_id AND t.line_id = n.line_id LIMIT 1
-  ) AS l`;
+const askedIn = (table: string) =>
+  `ctid = ANY(ARRAY(SELECT l.ctid FROM ${askedLines} CROSS JOIN ${oneOf(table, hasKeyOf('asked'), 'ctid')} AS l))`;
 
 export const deleteLines = {
   name: 'product-delete-lines',
   text: `
     WITH gone AS (
-      DELETE FROM allocation.line WHERE ctid = ANY(ARRAY(${placesOf('allocation.line')})) RETURNING 1
+      DELETE FROM allocation.line WHERE ${askedIn('line')} RETURNING 1
     ), gone_of_order AS (
-      DELETE FROM allocation.order_line WHERE ctid = ANY(ARRAY(${placesOf('allocation.order_line')})) RETURNING 1
+      DELETE FROM allocation.order_line WHERE ${askedIn('order_line')} RETURNING 1
     )
     SELECT platform.expect_rows((SELECT count(*) FROM gone), $4),
            platform.expect_rows((SELECT count(*) FROM gone_of_order), $4)`,

@@ -315,24 +315,16 @@ const ofOrder = {
   batch_ref: ['text', ({ batchRef }) => batchRef],
   priority: ['integer', ({ priority }) => priority],
 } satisfies Columns<OrderLine>;
-const orderLines = new Insertion<OrderLine>('allocation.order_line', ofOrder);
-const lines = new Insertion<OrderLine>('allocation.line', {
+const ofLine = {
   ...ofOrder,
   displaced: ['boolean', ({ displaced }) => displaced],
   since: ['bigint', ({ since }) => since],
-});
+} satisfies Columns<OrderLine>;
+const orderLines = new Insertion<OrderLine>('allocation.order_line', ofOrder);
+const lines = new Insertion<OrderLine>('allocation.line', ofLine);
+const valuesByName = Object.entries<Columns<OrderLine>[string]>(ofLine).map(([name, [, of]]) => [name, of] as const);
 
-const toRow = (line: OrderLine): Omit<sql.LineRow, 'since'> & { since: number } => ({
-  sku: line.sku,
-  order_id: line.orderId,
-  line_id: line.lineId,
-  qty: line.qty,
-  status: line.status,
-  batch_ref: line.batchRef,
-  priority: line.priority,
-  displaced: line.displaced,
-  since: line.since,
-});
+const toRow = (line: OrderLine) => Object.fromEntries(valuesByName.map(([name, of]) => [name, of(line)]));
 
 const toLine = (row: sql.LineRow): OrderLine =>
   new OrderLine(

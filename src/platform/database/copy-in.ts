@@ -1,4 +1,4 @@
-import { type Connection, Query } from 'pg';
+import { type ClientBase, type Connection, Query } from 'pg';
 
 /** What the driver's connection does beside what its types tell. */
 interface CopyingConnection extends Connection {
@@ -6,11 +6,8 @@ interface CopyingConnection extends Connection {
   endCopyFrom(): void;
 }
 
-/**
- * `COPY … FROM STDIN` together with its data, sent without waiting for the server to ask for them: so it shares its round trip with
- * what was sent before and behind it. A server that refuses the statement drops the data.
- */
-export class CopyIn extends Query {
+/** The driver's own class for a statement: in pipeline mode it takes no other. */
+class CopyIn extends Query {
   constructor(text: string, data: string, done: (error?: Error) => void) {
     super(text, done);
     this.submit = (connection) => {
@@ -26,3 +23,13 @@ export class CopyIn extends Query {
   /** The data are on their way. */
   handleCopyInResponse(): void {}
 }
+
+/**
+ * Runs `COPY … FROM STDIN`. Its data are sent without waiting for the server to ask for them: so it shares its round trip with what
+ * was sent before and behind it. A server that refuses the statement drops the data.
+ * @param data in COPY's text format
+ */
+export const copyIn = (client: ClientBase, text: string, data: string): Promise<void> =>
+  new Promise((resolve, reject) =>
+    client.query(new CopyIn(text, data, (error) => (error ? reject(error) : resolve()))),
+  );

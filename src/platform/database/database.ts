@@ -4,7 +4,7 @@ import type { PoolClient, QueryResult } from 'pg';
 import { DataSource } from 'typeorm';
 import { Overloaded } from '../../kernel/unit-of-work';
 import type { PostgresDriver } from 'typeorm/driver/postgres/PostgresDriver';
-import { CopyIn } from './copy-in';
+import { copyIn } from './copy-in';
 
 /** A statement of the hot path. */
 export interface Statement {
@@ -94,9 +94,7 @@ export class Connection implements Queryable {
   /** Runs a `COPY … FROM STDIN`. @param data in its text format */
   async copy(text: string, data: string): Promise<void> {
     try {
-      await new Promise<void>((resolve, reject) =>
-        this.client.query(new CopyIn(text, data, (error) => (error ? reject(error) : resolve()))),
-      );
+      await copyIn(this.client, text, data);
     } catch (error) {
       throw told(error);
     }

@@ -6,9 +6,7 @@ export type Value = string | number | boolean | null;
 /** The columns that are given, by name: their types in SQL, and their values. */
 export type Columns<Row> = Readonly<Record<string, readonly [type: string, of: (row: Row) => Value]>>;
 
-/**
- * How many rows are worth a COPY. It is planned and set up anew each time, and then takes half of what INSERT takes for a row.
- */
+/** How many rows are worth a COPY. It is set up anew each time; of 512 rows it takes a fifth less time than INSERT does. */
 const worthCopying = 32;
 
 /** Adds rows to a table, in their order. A key that is taken already is an error (SQLSTATE 23505), and then none is added. */

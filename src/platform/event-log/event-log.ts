@@ -23,8 +23,8 @@ const insertion = new Insertion<NewEvent>('platform.event', {
   data: ['jsonb', ({ event }) => JSON.stringify(event.data)],
   occurred_at: ['timestamptz', ({ occurredAt }) => occurredAt],
   actor: ['text', ({ context }) => context.actor],
-  correlation_id: ['text', ({ context }) => context.correlationId ?? null],
-  causation_id: ['text', ({ context }) => context.causationId ?? null],
+  correlation_id: ['text', ({ context }) => context.correlationId],
+  causation_id: ['text', ({ context }) => context.causationId],
 });
 
 /** Appends events to the log in the transaction of `connection`; it fails if a version of a stream is taken. */
